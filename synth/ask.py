@@ -1,0 +1,108 @@
+"""The one place around every question to a model: template → request → journal or engine → answer.
+
+Tasks only see `await ask(step, answer, **variables)`. What ends a row is raised as `Unanswered`; what ends the run
+(a dead engine, a full disk) passes through.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from synth.engines import Engine, EngineSettings, Request, RequestFailed, Response
+from synth.journal import Journal
+from synth.prompts import Prompts
+from synth.schemas import FAILED, REJECTED, stable_seed
+from synth.tasks import Answer
+
+
+class Unanswered(Exception):
+    """No usable answer: the row ends here, `rejected` for what the model wrote or `failed` for what the engine did."""
+
+    def __init__(self, status: str, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.status, self.reason, self.detail = status, reason, detail
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question and its answer, as they went over the wire: what `synth preview` shows."""
+
+    step: str
+    request: Request
+    response: Response
+
+
+@dataclass(frozen=True)
+class Line:
+    """What all rows of a run share: where questions go, and where answers are kept."""
+
+    engine: Engine
+    settings: EngineSettings
+    prompts: Prompts
+    journal: Journal
+    answered: Callable[[Response, bool], None] = lambda response, fresh: None
+    """Told of every answer, and whether the engine was asked for it."""
+
+
+@dataclass
+class RowAsk:
+    """The `ask` of one row. Remembers what was asked."""
+
+    line: Line
+    seed: int
+    asked: list[Asked] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+
+    async def __call__(self, step: str, answer: type[Answer], **variables: Any) -> Answer:
+        messages = self.line.prompts.render(step, variables)
+        seed = stable_seed(self.seed, step, len(self.keys))
+        request = Request(messages, schema_of(answer), self.line.settings.sampling, seed)
+        settings = self.line.settings
+        key = request.key(f"{settings.model}@{settings.revision}" if settings.revision else settings.model)
+        self.keys.append(key)
+        response = self.line.journal.get(key)
+        fresh = response is None
+        if response is None:
+            try:
+                response = await self.line.engine.complete(request)
+            except RequestFailed as error:
+                raise Unanswered(FAILED, error.reason, error.detail) from error
+            await self.line.journal.put(key, response)
+        self.line.answered(response, fresh)
+        self.asked.append(Asked(step, request, response))
+        return parse(response, answer)
+
+    @property
+    def examples(self) -> list[str]:
+        """The worked answers that the prompts showed, each once."""
+        shown = (message.content for asked in self.asked for message in asked.request.messages if message.role == "assistant")
+        return list(dict.fromkeys(shown))
+
+
+def parse(response: Response, answer: type[Answer]) -> Answer:
+    """Read a model's answer. Raises Unanswered `cut_off` or `unparsable`: an engine may ignore the schema it was given."""
+    if response.finish == "length":
+        raise Unanswered(REJECTED, "cut_off", f"{response.output_tokens} tokens")
+    try:
+        return answer.model_validate_json(response.text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Unanswered(REJECTED, "unparsable", f"{where}: {first['msg']}" if where else first["msg"]) from error
+
+
+@cache
+def schema_of(answer: type[BaseModel]) -> str:
+    """Return the JSON schema of an answer model, without titles and descriptions: grammars have no use for them."""
+
+    def strip(node: Any, *, names: bool = False) -> Any:
+        if isinstance(node, dict):
+            kept = node.items() if names else ((k, v) for k, v in node.items() if k not in ("title", "description"))
+            return {key: strip(value, names=key == "properties" and not names) for key, value in kept}
+        return [strip(item) for item in node] if isinstance(node, list) else node
+
+    return json.dumps(strip(answer.model_json_schema()), sort_keys=False)

@@ -1,0 +1,290 @@
+"""What a user may say: strict models, read from YAML, overridden by `--set a.b=c`.
+
+A key that does not exist is an error with a suggestion, never ignored. Settings of a plug-in live in the plug-in's
+own module as a class `Settings`; this file only looks them up. `fingerprint` is how a stage knows that nothing
+that shapes its output has changed.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+
+from synth import plugins
+from synth.errors import ConfigError
+
+S = TypeVar("S", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """Base of all settings: unknown keys are refused, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
+
+
+class KindSettings(Strict):
+    """Settings of a plug-in that is chosen by `kind`."""
+
+    kind: str
+
+
+def _of_kind(family: str) -> BeforeValidator:
+    def validate(value: Any) -> Any:
+        if isinstance(value, KindSettings):
+            return value
+        if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
+            raise ConfigError(f"{family}: `kind` is missing", fix=f"one of: {', '.join(plugins.names(family))}")
+        return parse(plugins.load(family, value["kind"]).Settings, value, where=f"{family.removesuffix('s')}")
+
+    return BeforeValidator(validate)
+
+
+def _by_name(family: str, *, all_by_default: bool) -> BeforeValidator:
+    """Each key is a plug-in's name, each value its settings; `false` switches it off."""
+
+    def validate(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ConfigError(
+                f"{family}: expected a mapping of names to settings, got {value!r}",
+                fix=f"{family}: {{{plugins.names(family)[0]}: {{}}}}",
+            )
+        wanted: dict[str, Any] = {name: {} for name in plugins.names(family)} if all_by_default else {}
+        wanted |= value
+        return {
+            name: settings
+            if isinstance(settings, Strict)
+            else parse(plugins.load(family, name).Settings, settings or {}, where=f"{family}.{name}")
+            for name, settings in wanted.items()
+            if settings is not False
+        }
+
+    return BeforeValidator(validate)
+
+
+class Columns(Strict):
+    """Which column of the corpus holds what."""
+
+    text: str = "text"
+    id: str | None = None
+    """A stable id of the document; without one, the hash of its text is used."""
+    title: str | None = None
+    language: str | None = None
+    """ISO 639-1 code of the document; without one, or where it is empty, the language is detected."""
+
+
+class Passages(Strict):
+    """How documents are cut. Tokens are estimated from the script, since no model need be at hand."""
+
+    max_tokens: int = Field(350, ge=16)
+    min_tokens: int = Field(12, ge=1)
+    """A shorter passage is rejected as `too_short`."""
+
+
+class Corpus(Strict):
+    """Where the documents come from: exactly one of `path` and `dataset`."""
+
+    path: str | None = None
+    """A .parquet, .jsonl, .csv, .txt or .md file (.gz too, but for Parquet), a folder of them, or a glob."""
+    dataset: str | None = None
+    """Name of a dataset on the Hub, read as a stream."""
+    config: str | None = None
+    split: str = "train"
+    revision: str | None = None
+    columns: Columns = Columns()
+    limit: int | None = Field(None, ge=1)
+    """Read only so many documents."""
+    licence: str = "unknown"
+    """Carried into the dataset card."""
+    passages: Passages = Passages()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Corpus":
+        if (self.path is None) == (self.dataset is None):
+            raise ConfigError("corpus: give exactly one of `path` and `dataset`", fix="corpus: {path: my_documents/}")
+        return self
+
+
+class Personas(Strict):
+    """Whom the model may play: by default the library that ships with synth (CC0-1.0)."""
+
+    path: str | None = None
+    """A .jsonl, .csv or .parquet file of one's own."""
+    dataset: str | None = None
+    config: str | None = None
+    split: str = "train"
+    revision: str | None = None
+    column: str = "persona"
+    limit: int | None = Field(None, ge=1)
+    licence: str | None = None
+    """Carried into the dataset card; required with `path` or `dataset`."""
+    candidates: int = Field(5, ge=1, le=10)
+    """Nearest personas per passage for the model to choose from. The Qwen3 Embedding paper takes five."""
+
+    @model_validator(mode="after")
+    def _licensed(self) -> "Personas":
+        if self.path and self.dataset:
+            raise ConfigError("personas: give `path` or `dataset`, not both", fix="remove one")
+        if (self.path or self.dataset) and not self.licence:
+            raise ConfigError(
+                "personas: `licence` is missing",
+                fix="say under which licence the personas are, e.g. CC-BY-4.0: it goes into the dataset card",
+            )
+        return self
+
+
+class Score(Strict):
+    """Which scored pairs stay. A threshold belongs to its embedder: calibrate it, or use `min_quantile`."""
+
+    min_cosine: float | None = Field(None, ge=-1, le=1)
+    """Lowest cosine of query and positive. The paper's 0.7 is for its own model; all-MiniLM-L6-v2 gives human pairs a median of 0.59."""
+    min_quantile: float | None = Field(None, ge=0, lt=1)
+    """Drop this share of the scored pairs, those of lowest cosine."""
+    max_rank: int | None = Field(1, ge=1)
+    """Round trip: the positive must be among the first `max_rank` passages for its query. null switches it off."""
+    candidates: int = Field(100, ge=1)
+    """Nearest other passages to keep for the mining of negatives."""
+
+
+class Dedup(Strict):
+    """Near-equal queries, by MinHash over character n-grams."""
+
+    threshold: float = Field(0.7, gt=0, le=1)
+    """Jaccard similarity from which two queries are one."""
+    ngram: int = Field(4, ge=1)
+    permutations: int = Field(128, ge=16)
+
+
+class Negatives(Strict):
+    """Hard negatives, mined from the corpus."""
+
+    per_query: int = Field(5, ge=0)
+    minimum: int = Field(1, ge=0)
+    """A query with fewer is rejected as `too_few_negatives`; one between this and `per_query` stays, and is counted."""
+    max_positive_ratio: float = Field(0.95, gt=0)
+    """A candidate scoring at or above this share of the positive's score may answer the query too (NV-Retriever's rule)."""
+    skip: int = Field(0, ge=0)
+    """Leave out this many of the hardest."""
+    same_document: bool = False
+    """Whether other passages of the positive's document may serve."""
+
+
+class Publish(Strict):
+    """The dataset's files."""
+
+    shard_mb: float = Field(256, gt=0)
+    """Target size of a Parquet file, in 10^6 bytes."""
+    validation: float = Field(0.05, ge=0, lt=1)
+    """Share of documents whose rows go to the split `validation`."""
+    licence: str | None = None
+    """Licence of the dataset, for its card."""
+
+
+class Config(Strict):
+    """A run, whole."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the run: its folder is `<outputs>/<name>/`."""
+    outputs: str = "outputs"
+    seed: int = 0
+    corpus: Corpus
+    personas: Personas = Personas()
+    tasks: Annotated[dict[str, SerializeAsAny[Strict]], _by_name("tasks", all_by_default=False), Field(min_length=1)]
+    prompts: str | None = None
+    """A folder whose templates take the place of those of the same name in synth's own `prompts/`."""
+    engine: Annotated[SerializeAsAny[KindSettings], _of_kind("engines")]
+    embedder: Annotated[SerializeAsAny[KindSettings], _of_kind("encoders")]
+    filters: Annotated[dict[str, SerializeAsAny[Strict]], _by_name("filters", all_by_default=True)] = Field(
+        {}, validate_default=True
+    )
+    """Settings per filter; all filters run unless set to `false`."""
+    score: Score = Score()
+    dedup: Dedup = Dedup()
+    negatives: Negatives = Negatives()
+    publish: Publish = Publish()
+    shard_rows: int = Field(1000, ge=1)
+    """Passages per shard: the unit of resuming."""
+    max_failed: float = Field(0.05, ge=0, le=1)
+    """Share of rows that may fail in the engine before the run stops. Rejected rows do not count."""
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.outputs) / self.name
+
+
+def load(path: Path, overrides: Iterable[str] = ()) -> Config:
+    """Read a YAML file, apply `a.b=c` overrides (values are YAML too), and validate the whole."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read: {error.strerror}",
+            fix="give the path of a YAML config, e.g. configs/quickstart.yaml",
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}", fix="mend the line that is named") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(
+            f"{path}: expected a mapping of settings, got {type(raw).__name__}", fix="see configs/quickstart.yaml"
+        )
+    for override in overrides:
+        _set(raw, override)
+    return parse(Config, raw, where="")
+
+
+def _set(raw: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override!r}: expected KEY=VALUE", fix="--set corpus.limit=10")
+    *parents, leaf = key.split(".")
+    target = raw
+    for parent in parents:
+        inner = target.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            inner = target[parent] = {}
+        target = inner
+    try:
+        target[leaf] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override!r}: the value is not valid YAML: {error}", fix="quote it") from error
+
+
+def parse(model: type[S], data: Any, *, where: str) -> S:
+    """Validate `data` as `model`; raise ConfigError naming every wrong key, what was expected, and what is near."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        lines = []
+        for item in error.errors():
+            path = ".".join(str(part) for part in ((where,) if where else ()) + item["loc"])
+            if item["type"] == "extra_forbidden":
+                known = _fields_at(model, item["loc"][:-1])
+                near = plugins.did_you_mean(str(item["loc"][-1]), known)
+                lines.append(f"{path}: unknown key{near} (known: {', '.join(known)})")
+            else:
+                lines.append(
+                    f"{path}: {item['msg'][0].lower()}{item['msg'][1:]}"
+                    + ("" if item["type"] == "missing" else f" (got {item['input']!r:.80})")
+                )
+        raise ConfigError(
+            "the config is not valid:\n  " + "\n  ".join(lines),
+            fix="mend the keys that are named; docs/config.md lists them all",
+        ) from None
+
+
+def _fields_at(model: type[BaseModel], path: Iterable[int | str]) -> list[str]:
+    for part in path:
+        inner = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return sorted(model.model_fields)
+
+
+def fingerprint(parts: Mapping[str, object]) -> str:
+    """Hash settings, versions and upstream fingerprints to 12 hex digits. Version 1 of the format: canonical JSON."""
+    text = json.dumps({"format": 1, **parts}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

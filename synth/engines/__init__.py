@@ -1,0 +1,70 @@
+"""What answers requests. An engine is one method, `complete`; concurrency, retries of answers and the journal live around it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal, Protocol
+
+from pydantic import Field
+
+from synth.config import KindSettings, Strict
+from synth.prompts import Message
+
+
+class Sampling(Strict):
+    """How tokens are drawn. The defaults are Qwen3's recommendation for answering without thinking."""
+
+    temperature: float = Field(0.7, ge=0)
+    top_p: float = Field(0.8, gt=0, le=1)
+    top_k: int = Field(20, ge=0)
+    min_p: float = Field(0.0, ge=0, le=1)
+    max_tokens: int = Field(256, ge=1)
+    """An answer that reaches it is rejected as `cut_off`."""
+
+
+class EngineSettings(KindSettings):
+    """What every engine has."""
+
+    model: str
+    revision: str | None = None
+    sampling: Sampling = Sampling()
+    in_flight: int = Field(128, ge=1)
+    """Rows under way at once. About twice what the engine computes at once keeps it busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    messages: tuple[Message, ...]
+    schema: str
+    """JSON schema of the answer, as a string: equal strings are compiled once by the engine."""
+    sampling: Sampling
+    seed: int
+
+    def key(self, model: str) -> str:
+        """Hash everything that shapes the answer to 32 hex digits: the journal's key."""
+        parts = [model, [asdict(message) for message in self.messages], self.schema, self.sampling.model_dump(), self.seed]
+        return hashlib.blake2b(json.dumps(parts, ensure_ascii=False).encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    text: str
+    finish: Literal["stop", "length"]
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    """Prompt tokens that the engine did not compute again."""
+    output_tokens: int = 0
+
+
+class RequestFailed(Exception):
+    """One request cannot be answered; the engine goes on. Costs its row, under `reason`."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class Engine(Protocol):
+    async def complete(self, request: Request) -> Response:
+        """Answer one request. Raises RequestFailed when just this one cannot be answered, ModelError when none can."""

@@ -1,0 +1,92 @@
+"""Every raw answer, on disk before it is used.
+
+An SQLite file keyed by the hash of the rendered request: whatever is changed in a run, a request that was answered is
+never sent again. Writes are grouped: all answers that arrive while one commit is under way share the next one, so that
+durability costs a commit per group and not per answer. SQLite's own log makes a torn tail harmless; a checksum per
+answer catches what a disk does later.
+"""
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from synth.engines import Response
+from synth.errors import StoreError
+
+FILE = "responses/journal.sqlite"
+
+
+@contextlib.contextmanager
+def opened(run: Path) -> Iterator["Journal"]:
+    """Open the journal of a run, making it when it is new."""
+    path = run / FILE
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Two connections: in WAL mode a reader does not wait for the writer. `None` leaves transactions to us.
+        reader, writer = (sqlite3.connect(path, isolation_level=None, check_same_thread=False) for _ in range(2))
+        with contextlib.closing(reader), contextlib.closing(writer):
+            writer.execute("PRAGMA journal_mode=WAL")
+            writer.execute("PRAGMA synchronous=FULL")  # a commit survives a power cut, not just a kill
+            writer.execute("CREATE TABLE IF NOT EXISTS responses (key BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID")
+            yield Journal(path, reader, writer)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"{path}: {error}", fix="free disk space, or delete the file to ask everything again") from error
+
+
+class Journal:
+    def __init__(self, path: Path, reader: sqlite3.Connection, writer: sqlite3.Connection) -> None:
+        self._path = path
+        self._reader = reader
+        self._writer = writer
+        self._waiting: list[tuple[bytes, bytes, asyncio.Future[None]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        (number,) = self._reader.execute("SELECT count(*) FROM responses").fetchone()
+        return int(number)
+
+    def get(self, key: str) -> Response | None:
+        """Return the answer to the request with this key, or null when it was never answered."""
+        found = self._reader.execute("SELECT body FROM responses WHERE key = ?", (bytes.fromhex(key),)).fetchone()
+        if found is None:
+            return None
+        body: bytes = found[0]
+        if zlib.crc32(body[4:]) != int.from_bytes(body[:4], "big"):
+            raise StoreError(f"{self._path}: the answer {key} is damaged", fix="delete the file to ask everything again")
+        return Response(**json.loads(body[4:]))
+
+    async def put(self, key: str, response: Response) -> None:
+        """Return when the answer is on disk."""
+        body = json.dumps(asdict(response), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        saved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((bytes.fromhex(key), zlib.crc32(body).to_bytes(4, "big") + body, saved))
+        if self._task is None or self._task.done():
+            self._task = asyncio.ensure_future(self._commit_groups())
+        await saved
+
+    async def _commit_groups(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting, []
+            error: Exception | None = None
+            try:
+                await asyncio.to_thread(self._commit, [(key, body) for key, body, _ in group])
+            except sqlite3.Error as failure:
+                error = StoreError(f"{self._path}: {failure}", fix="free disk space, then run the same command again")
+            for _, _, saved in group:
+                if not saved.done():
+                    saved.set_exception(error) if error else saved.set_result(None)
+
+    def _commit(self, group: list[tuple[bytes, bytes]]) -> None:
+        self._writer.execute("BEGIN")
+        try:
+            self._writer.executemany("INSERT OR REPLACE INTO responses VALUES (?, ?)", group)
+            self._writer.execute("COMMIT")
+        except sqlite3.Error:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise

@@ -1,0 +1,214 @@
+"""The data dictionary: one Arrow schema per hand-off, and how ids and seeds come about.
+
+Rows are annotated, never removed: from `generate` to `negatives` a stage writes every row it read, in the
+same order, under the same ids. `status` says whether a row is still in the running, `reason` and `detail` why not.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import pyarrow as pa
+
+OK, REJECTED, FAILED = "ok", "rejected", "failed"
+
+
+def stable_id(*parts: str | int) -> str:
+    """Hash `parts` to 20 hex digits.
+
+    80 bits: among 10^9 rows, two ids are the same with a probability of about 4 in 10 million.
+    The parts are joined by NUL, which no text of ours contains (`clean` takes it out of documents).
+    """
+    return hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=10).hexdigest()
+
+
+def stable_seed(*parts: str | int) -> int:
+    """Hash `parts` to a seed in [0, 2^31): engines differ on wider ones."""
+    return int(stable_id(*parts), 16) & 0x7FFF_FFFF
+
+
+def _field(name: str, kind: pa.DataType, doc: str, *, null: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable=null, metadata={"doc": doc})
+
+
+_TEXTS = pa.list_(pa.field("item", pa.string(), nullable=False))
+
+STATE = [
+    _field("status", pa.string(), "`ok`; `rejected` by a rule of ours; `failed` in an engine or a reader"),
+    _field("reason", pa.string(), "name of the rule or failure; null while ok", null=True),
+    _field("detail", pa.string(), "what the rule saw, for a person to read", null=True),
+]
+
+PASSAGES = pa.schema(
+    [
+        _field("id", pa.string(), "hash of the text: the same passage has the same id in every run"),
+        _field("document_id", pa.string(), "the corpus's own id, else the hash of the whole document"),
+        _field("source", pa.string(), "file and row, or dataset and row, that the document came from"),
+        _field("title", pa.string(), "title of the document; empty when it has none"),
+        _field("text", pa.string(), "the passage; of a rejected document, its first 200 characters"),
+        _field("language", pa.string(), "ISO 639-1 code, given by the corpus or detected; `und` when unknown"),
+        _field("tokens", pa.int32(), "estimated tokens of the text"),
+        *STATE,
+    ]
+)
+
+PERSONAS = pa.schema(
+    [
+        *PASSAGES,
+        _field("personas", _TEXTS, "the nearest personas of the library, nearest first"),
+        _field(
+            "embedding",
+            pa.list_(pa.field("item", pa.float16(), nullable=False)),
+            "of the text as a document, unit length; empty when rejected",
+        ),
+    ]
+)
+
+PLAN = pa.schema(
+    [
+        _field("id", pa.string(), "hash of the run's seed, task, passage id and ordinal"),
+        _field("task", pa.string(), "name of the task"),
+        _field("ordinal", pa.int32(), "0-based number of the row among those of its task and passage"),
+        _field("seed", pa.int64(), "of everything random about this row"),
+        _field("passage_id", pa.string(), "id of the passage"),
+        _field("document_id", pa.string(), "id of the passage's document"),
+        _field("source", pa.string(), "file and row of the document"),
+        _field("title", pa.string(), "title of the document; may be empty"),
+        _field("passage", pa.string(), "text of the passage"),
+        _field("passage_language", pa.string(), "ISO 639-1 code"),
+        _field("query_language", pa.string(), "ISO 639-1 code of the language to write in"),
+        _field("length", pa.string(), "name of the length bucket"),
+        _field("words", pa.int32(), "length to ask for, in words"),
+        _field("personas", _TEXTS, "candidates to choose from"),
+    ]
+)
+
+PAIRS = pa.schema(
+    [
+        *PLAN,
+        _field("instruction", pa.string(), "English task instruction for the embedder"),
+        _field("query", pa.string(), "what the model wrote; empty when it failed"),
+        _field("positive", pa.string(), "text that answers the query"),
+        _field("type", pa.string(), "question type; empty when none was chosen"),
+        _field("difficulty", pa.string(), "difficulty; empty when none was chosen"),
+        _field("persona", pa.string(), "the reader the model played; empty when none was chosen"),
+        _field("templates", pa.string(), "hash of the task's templates"),
+        _field("model", pa.string(), "generator model"),
+        _field(
+            "examples", _TEXTS, "worked answers that the prompts showed; equal in all rows, so Parquet stores them once"
+        ),
+        _field("requests", _TEXTS, "journal keys of the requests behind this row, in order"),
+        *STATE,
+    ]
+)
+
+_CANDIDATES = pa.list_(
+    pa.field(
+        "item",
+        pa.struct([pa.field("row", pa.int64(), nullable=False), pa.field("score", pa.float32(), nullable=False)]),
+        nullable=False,
+    )
+)
+
+SCORED = pa.schema(
+    [
+        *PAIRS,
+        _field("cosine", pa.float32(), "cosine of query and positive; null when not scored", null=True),
+        _field("rank", pa.int32(), "1-based rank of the positive among the corpus for the query", null=True),
+        _field("candidates", _CANDIDATES, "nearest other passages, best first: row in the index, cosine"),
+    ]
+)
+
+CLUSTERED = pa.schema(
+    [*SCORED, _field("cluster", pa.string(), "id of the row kept for this group of near-equal queries", null=True)]
+)
+
+MINED = pa.schema(
+    [
+        *(f for f in CLUSTERED if f.name not in ("candidates", "examples")),
+        _field("negatives", _TEXTS, "hard negatives, hardest first"),
+        _field("negative_ids", _TEXTS, "their passage ids"),
+        _field(
+            "negative_scores", pa.list_(pa.field("item", pa.float32(), nullable=False)), "their cosine with the query"
+        ),
+    ]
+)
+
+DATASET = pa.schema(
+    [
+        _field("id", pa.string(), "stable id of the row"),
+        _field("task", pa.string(), "retrieval"),
+        _field("instruction", pa.string(), "English instruction for the query's side"),
+        _field("query", pa.string(), "anchor"),
+        _field("positive", pa.string(), "passage that answers the query"),
+        _field("negatives", _TEXTS, "hard negatives, hardest first"),
+        _field("positive_score", pa.float32(), "cosine of query and positive"),
+        _field(
+            "negative_scores",
+            pa.list_(pa.field("item", pa.float32(), nullable=False)),
+            "cosine of query and each negative",
+        ),
+        _field("rank", pa.int32(), "rank of the positive among the corpus"),
+        _field("query_language", pa.string(), "ISO 639-1 code"),
+        _field("passage_language", pa.string(), "ISO 639-1 code"),
+        _field("type", pa.string(), "question type"),
+        _field("difficulty", pa.string(), "difficulty"),
+        _field("length", pa.string(), "length bucket that was asked for"),
+        _field("persona", pa.string(), "reader the generator played"),
+        _field("title", pa.string(), "title of the source document"),
+        _field("document_id", pa.string(), "source document; a document is in one split only"),
+        _field("passage_id", pa.string(), "source passage"),
+        _field("negative_ids", _TEXTS, "passages of the negatives"),
+        _field("source", pa.string(), "where the document came from"),
+        _field("cluster", pa.string(), "group of near-equal queries this row was kept for"),
+        _field("model", pa.string(), "generator"),
+        _field("templates", pa.string(), "hash of the prompt templates"),
+    ]
+)
+
+
+def table(schema: pa.Schema, rows: Iterable[Mapping[str, object]]) -> pa.Table:
+    """Build a table of exactly `schema` from `rows`; a missing non-null value raises, rather than turning null."""
+    return conform(pa.Table.from_pylist(list(rows), schema=schema), schema)
+
+
+def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return `rows` with exactly the columns, order and types of `schema`.
+
+    Raises ValueError when a column is missing, of another type, or null where the schema forbids it.
+    """
+    if missing := [name for name in schema.names if name not in rows.column_names]:
+        raise ValueError(f"columns missing: {', '.join(missing)}")
+    rows = rows.select(schema.names)
+    for field in schema:
+        column = rows.column(field.name)
+        if column.type != field.type:
+            raise ValueError(f"column {field.name!r} is {column.type}, the schema says {field.type}")
+        if not field.nullable and column.null_count:
+            raise ValueError(f"column {field.name!r} has {column.null_count} nulls, the schema allows none")
+    return pa.Table.from_arrays(rows.columns, schema=schema)
+
+
+def annotate(rows: pa.Table, verdicts: Iterable[str | None]) -> pa.Table:
+    """Mark rows as rejected. `verdicts` has one entry per row: null, or `reason`, or `reason: detail`.
+
+    A row that is out already keeps its first reason.
+    """
+    status, reason, detail = (rows.column(name).to_pylist() for name in ("status", "reason", "detail"))
+    for i, verdict in enumerate(verdicts):
+        if verdict is not None and status[i] == OK:
+            status[i] = REJECTED
+            reason[i], _, text = verdict.partition(": ")
+            detail[i] = text or None
+    for name, values in (("status", status), ("reason", reason), ("detail", detail)):
+        at = rows.schema.get_field_index(name)
+        rows = rows.set_column(at, rows.schema.field(at), pa.array(values, pa.string()))
+    return rows
+
+
+def counts(rows: pa.Table) -> dict[str, int]:
+    """Count rows by fate: `ok`, `rejected/<reason>`, `failed/<reason>`; sorted by name."""
+    found: dict[str, int] = {}
+    for status, reason in zip(rows.column("status").to_pylist(), rows.column("reason").to_pylist(), strict=True):
+        name = status if status == OK else f"{status}/{reason}"
+        found[name] = found.get(name, 0) + 1
+    return dict(sorted(found.items()))

@@ -1,0 +1,103 @@
+"""The one abstraction: a named step from Arrow tables to Arrow tables, whose fingerprint says when it must run again.
+
+Three kinds, because data can only move in three ways:
+
+- a `Source` brings rows into the house, as a stream of shards;
+- a `Map` turns one shard into one shard, and keeps every row it was given;
+- a `Fold` needs all rows at once, reads as few columns as it can, and leaves files that later maps look things up in.
+
+A stage knows the stages before it, its settings and the schema it writes; it knows nothing of who runs it. Executors
+(`synth/executors/`) know these three kinds, and never a particular stage.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from synth.config import fingerprint
+
+
+class Progress(Protocol):
+    """Where a running stage says how far it is."""
+
+    def advance(self, rows: int, ok: int, **totals: float) -> None:
+        """Add `rows` finished rows, of which `ok` are in the running, and add to named totals (tokens, say)."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What a stage may touch on disk while it runs."""
+
+    folder: Path
+    """The stage's own folder; a fold's is renamed into place once the fold is through."""
+    run: Path
+    """The run's folder."""
+    progress: Progress
+
+    def of(self, stage: "Stage") -> Path:
+        """Return the folder of a finished stage before this one."""
+        return self.run / stage.folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    name: str
+    does: str
+    """What the stage does, for people: `synth status` prints it."""
+    writes: pa.Schema
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """All that shapes the output besides the stages before: part of the fingerprint, so JSON only."""
+    after: tuple["Stage", ...] = ()
+    """Stages read from; a map works on the shards of the first."""
+    version: int = 1
+    """Raised by whoever changes what the code writes, so that old results are not taken for new ones."""
+    fixed_folder: str | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return fingerprint(
+            {
+                "stage": self.name,
+                "version": self.version,
+                "settings": self.settings,
+                "schema": [f"{f.name}:{f.type}" for f in self.writes],
+                "after": [stage.fingerprint for stage in self.after],
+            }
+        )
+
+    @property
+    def folder(self) -> str:
+        return self.fixed_folder or f"{self.name}-{self.fingerprint}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(Stage):
+    read: Callable[[], Iterator[pa.Table]]
+    """Yields one table per shard, in an order that depends on the input alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Map(Stage):
+    fn: Callable[[pa.Table, Any], pa.Table | Awaitable[pa.Table]]
+    """Turns a shard and the open resource into a shard. If it is a coroutine function, the executor runs it on
+    several shards at once, so that a resource fed by all of them never drains between two; it then reports
+    progress row by row itself."""
+    open: Callable[[Workspace], AbstractContextManager[Any]] = lambda _: nullcontext()
+    """Opens what `fn` needs (a model, an index), once per worker."""
+    same_rows: bool = True
+    """Whether `fn` returns the ids it was given, in order. The executor checks it on every shard."""
+    rows_ahead: int = 0
+    """For coroutine functions: keep shards running until this many input rows are under way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold(Stage):
+    fn: Callable[[Iterator[pa.Table], Workspace], Mapping[str, int]]
+    """Consumes all shards of `after[0]`, in order, writes files into the workspace's folder, returns counts."""
+    columns: tuple[str, ...] | None = None
+    """Columns it reads; all when null."""

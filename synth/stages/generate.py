@@ -1,0 +1,128 @@
+"""generate: the model writes. Rows flow through the engine without a pause; what it answers is in the journal first."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from synth import journal, plugins, prompts
+from synth.ask import Asked, Line, RowAsk, Unanswered
+from synth.config import Config
+from synth.engines import Response
+from synth.errors import BudgetError
+from synth.schemas import FAILED, OK, PAIRS, stable_seed, table
+from synth.stage import Map, Progress, Stage, Workspace
+from synth.tasks import Pair
+
+MIN_ROWS_TO_JUDGE = 50
+"""Rows to see before the share of failures can stop a run: a share of fewer means little."""
+
+
+@dataclass
+class Generator:
+    """The open resource: an engine behind a journal, a bound on rows under way, and the tally of failures."""
+
+    config: Config
+    line: Line
+    slots: asyncio.Semaphore
+    progress: Progress
+    templates: dict[str, str]
+    rows: int = 0
+    failed: int = 0
+    trace: Callable[[dict[str, Any], list[Asked]], None] = field(default=lambda row, asked: None)
+
+
+def stage(config: Config, after: Stage) -> Map:
+    written_by = prompts.load(config.prompts)
+    hashes = {}
+    for name, settings in config.tasks.items():
+        steps = plugins.load("tasks", name).steps(settings)
+        for step, variables in steps.items():
+            written_by.check(step, variables)
+        hashes[name] = written_by.hash(steps)
+    engine = config.engine.model_dump(mode="json", include={"model", "revision", "sampling", "chat_template_kwargs"})
+    return Map(
+        name="generate",
+        does="let the model write",
+        after=(after,),
+        writes=PAIRS,
+        settings={"engine": engine, "templates": hashes},
+        open=partial(_open, config=config, written_by=written_by, hashes=hashes),
+        fn=generate,
+        rows_ahead=2 * config.engine.in_flight,  # type: ignore[attr-defined]
+    )
+
+
+@contextlib.contextmanager
+def _open(workspace: Workspace, *, config: Config, written_by: prompts.Prompts, hashes: dict[str, str]) -> Iterator[Generator]:
+    def answered(response: Response, fresh: bool) -> None:
+        workspace.progress.advance(
+            0, 0, requests=1, replayed=int(not fresh), prompt_tokens=response.prompt_tokens,
+            cached_tokens=response.cached_tokens, output_tokens=response.output_tokens,
+        )  # fmt: skip
+
+    kind = plugins.load("engines", config.engine.kind)
+    with journal.opened(workspace.run) as answers, kind.open(config.engine) as engine:
+        line = Line(engine, config.engine, written_by, answers, answered)  # type: ignore[arg-type]
+        slots = asyncio.Semaphore(config.engine.in_flight)  # type: ignore[attr-defined]
+        yield Generator(config, line, slots, workspace.progress, hashes)
+
+
+async def generate(plans: pa.Table, generator: Generator) -> pa.Table:
+    """Turn planned rows (schemas.PLAN) into pairs (schemas.PAIRS), in the same order, whatever order answers come in."""
+    writing: list[asyncio.Task[dict[str, Any]]] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            for row in plans.to_pylist():
+                # In order, one after the other: rows of a passage run close together, while the cache holds its tokens.
+                await generator.slots.acquire()
+                writing.append(group.create_task(_write(row, generator)))
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None  # the others are the same engine, dying for other rows
+    return table(PAIRS, [task.result() for task in writing])
+
+
+async def _write(row: dict[str, Any], generator: Generator) -> dict[str, Any]:
+    task, settings = plugins.load("tasks", row["task"]), generator.config.tasks[row["task"]]
+    ask = RowAsk(generator.line, row["seed"])
+    pair, status, reason, detail = Pair(query="", positive=row["passage"]), OK, None, None
+    try:
+        pair = await task.write(row, settings, ask)
+    except Unanswered as end:
+        status, reason, detail = end.status, end.reason, end.detail
+    finally:
+        generator.slots.release()
+    _judge(generator, status, reason, detail)
+    generator.trace(row, ask.asked)
+    wordings = task.INSTRUCTIONS
+    return {
+        **row,
+        "instruction": wordings[stable_seed("instruction", row["id"]) % len(wordings)],
+        "query": pair.query,
+        "positive": pair.positive,
+        "type": pair.type,
+        "difficulty": pair.difficulty,
+        "persona": pair.persona,
+        "templates": generator.templates[row["task"]],
+        "model": generator.line.settings.model,
+        "examples": ask.examples,
+        "requests": ask.keys,
+        "status": status,
+        "reason": reason,
+        "detail": detail,
+    }
+
+
+def _judge(generator: Generator, status: str, reason: str | None, detail: str | None) -> None:
+    generator.rows += 1
+    generator.failed += status == FAILED
+    generator.progress.advance(1, int(status == OK))
+    if generator.rows >= MIN_ROWS_TO_JUDGE and generator.failed > generator.config.max_failed * generator.rows:
+        raise BudgetError(
+            f"{generator.failed} of {generator.rows} rows failed in the engine, the last one with {reason}: {detail}",
+            fix="mend the cause and run again (what was answered is kept), or raise `max_failed`",
+        )

@@ -1,0 +1,117 @@
+"""Retrieval: a passage, and a query that it answers, in the two steps of the Qwen3 Embedding paper (arXiv 2506.05176).
+
+First the model is shown the passage and the personas nearest to it, and picks who asks, what type of question, and how
+difficult. Then, playing that reader, it writes the query, of a given length and in a given language.
+"""
+
+import random
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, create_model
+
+from synth import languages
+from synth.config import Strict
+from synth.tasks import Ask, Pair, Planned, Row
+
+Type = Literal["keywords", "acquire_knowledge", "summary", "yes_or_no", "background"]
+Difficulty = Literal["high_school", "university", "phd"]
+"""The paper's own five types and three difficulties; their definitions stand in the templates."""
+
+INSTRUCTIONS = (
+    "Given a web search query, retrieve passages that answer the query",
+    "Find the passage that answers this question",
+    "Retrieve text that contains the information the user is searching for",
+    "Given a question or keywords, find a document that a reader would be satisfied with",
+)
+
+
+class Length(Strict):
+    """A range of query lengths to ask for, in words."""
+
+    words: tuple[int, int]
+    weight: float = Field(1.0, ge=0)
+
+
+class Settings(Strict):
+    """The retrieval task."""
+
+    queries_per_passage: int = Field(2, ge=1)
+    types: tuple[Type, ...] = Field(("keywords", "acquire_knowledge", "summary", "yes_or_no", "background"), min_length=1)
+    """Question types the model may choose from."""
+    difficulties: tuple[Difficulty, ...] = Field(("high_school", "university", "phd"), min_length=1)
+    lengths: dict[str, Length] = Field(
+        {"short": Length(words=(3, 6), weight=1), "medium": Length(words=(7, 14), weight=2), "long": Length(words=(15, 25), weight=1)},
+        min_length=1,
+    )
+    """Length buckets; the plan draws one per row, by weight."""
+    query_languages: dict[str, float] = Field(default_factory=dict)
+    """Languages to write queries in, with weights; by default each query is in its passage's language."""
+
+
+def steps(settings: Settings) -> Mapping[str, frozenset[str]]:
+    """Return each template's name and the variables it is given."""
+    common = {"passage", "title", "types", "difficulties", "language"}
+    return {
+        "retrieval/configure": frozenset({*common, "personas"}),
+        "retrieval/query": frozenset({*common, "persona", "type", "difficulty", "words", "length"}),
+    }
+
+
+def plan(settings: Settings, seed: int, language: str) -> Planned:
+    """Draw the query's language and length for a row, by its seed."""
+    draw = random.Random(seed)
+    written_in = _draw(draw, settings.query_languages) if settings.query_languages else language
+    length = _draw(draw, {name: bucket.weight for name, bucket in settings.lengths.items()})
+    return Planned(query_language=written_in, length=length, words=draw.randint(*settings.lengths[length].words))
+
+
+def _draw(draw: random.Random, weights: Mapping[str, float]) -> str:
+    return draw.choices(list(weights), weights=list(weights.values()))[0]
+
+
+async def write(row: Row, settings: Settings, ask: Ask) -> Pair:
+    draw = random.Random(row["seed"])
+    # Models favour what is named first: another order per row makes that favour fall on each in turn.
+    personas = draw.sample(row["personas"], len(row["personas"]))
+    letters = "ABCDEFGHIJ"[: len(personas)]
+    given: dict[str, Any] = {
+        "passage": row["passage"],
+        "title": row["title"],
+        "types": draw.sample(settings.types, len(settings.types)),
+        "difficulties": settings.difficulties,
+        "language": languages.name(row["query_language"]),
+    }
+    role = await ask(
+        "retrieval/configure",
+        role_of(letters, settings.types, settings.difficulties),
+        personas=dict(zip(letters, personas, strict=True)),
+        **given,
+    )
+    chosen = {
+        "persona": personas[letters.index(role.character)],  # type: ignore[attr-defined]
+        "type": role.question_type,  # type: ignore[attr-defined]
+        "difficulty": role.difficulty,  # type: ignore[attr-defined]
+    }
+    answer = await ask("retrieval/query", Query, **given, **chosen, words=row["words"], length=row["length"])
+    return Pair(query=answer.query.strip(), positive=row["passage"], **chosen)
+
+
+@cache
+def role_of(letters: str, types: tuple[str, ...], difficulties: tuple[str, ...]) -> type[BaseModel]:
+    """Return the answer model of the first step: one constant schema per run, so that its grammar is compiled once."""
+    return create_model(
+        "Role",
+        __base__=Strict,
+        character=(Literal[tuple(letters)], ...),
+        question_type=(Literal[types], ...),
+        difficulty=(Literal[difficulties], ...),
+    )
+
+
+class Query(Strict):
+    """Answer of the second step. Unbounded: a bound costs seconds of grammar compilation and cuts texts at the cap;
+    a run-away answer ends at max_tokens and is rejected as `cut_off`."""
+
+    query: str
