@@ -8,15 +8,22 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
 from synth.engines import Engine, EngineSettings, Request, RequestFailed, Response
-from synth.journal import Journal
 from synth.prompts import Prompts
 from synth.schemas import FAILED, REJECTED, stable_seed
 from synth.tasks import Answer
+
+
+class Answers(Protocol):
+    """Where answers are kept: the journal, or nothing."""
+
+    def get(self, key: str) -> Response | None: ...
+
+    async def put(self, key: str, response: Response) -> None: ...
 
 
 class Unanswered(Exception):
@@ -43,7 +50,7 @@ class Line:
     engine: Engine
     settings: EngineSettings
     prompts: Prompts
-    journal: Journal
+    journal: Answers
     answered: Callable[[Response, bool], None] = lambda response, fresh: None
     """Told of every answer, and whether the engine was asked for it."""
 
@@ -79,7 +86,9 @@ class RowAsk:
     @property
     def examples(self) -> list[str]:
         """The worked answers that the prompts showed, each once."""
-        shown = (message.content for asked in self.asked for message in asked.request.messages if message.role == "assistant")
+        shown = (
+            message.content for asked in self.asked for message in asked.request.messages if message.role == "assistant"
+        )
         return list(dict.fromkeys(shown))
 
 

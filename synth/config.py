@@ -140,7 +140,8 @@ class Score(Strict):
     """Which scored pairs stay. A threshold belongs to its embedder: calibrate it, or use `min_quantile`."""
 
     min_cosine: float | None = Field(None, ge=-1, le=1)
-    """Lowest cosine of query and positive. The paper's 0.7 is for its own model; all-MiniLM-L6-v2 gives human pairs a median of 0.59."""
+    """Lowest cosine of query and positive. The paper's 0.7 is for its own model: all-MiniLM-L6-v2 gives pairs that
+    people wrote a median of 0.59."""
     min_quantile: float | None = Field(None, ge=0, lt=1)
     """Drop this share of the scored pairs, those of lowest cosine."""
     max_rank: int | None = Field(1, ge=1)

@@ -32,10 +32,14 @@ def opened(run: Path) -> Iterator["Journal"]:
         with contextlib.closing(reader), contextlib.closing(writer):
             writer.execute("PRAGMA journal_mode=WAL")
             writer.execute("PRAGMA synchronous=FULL")  # a commit survives a power cut, not just a kill
-            writer.execute("CREATE TABLE IF NOT EXISTS responses (key BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID")
+            writer.execute(
+                "CREATE TABLE IF NOT EXISTS responses (key BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID"
+            )
             yield Journal(path, reader, writer)
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"{path}: {error}", fix="free disk space, or delete the file to ask everything again") from error
+        raise StoreError(
+            f"{path}: {error}", fix="free disk space, or delete the file to ask everything again"
+        ) from error
 
 
 class Journal:
@@ -57,7 +61,9 @@ class Journal:
             return None
         body: bytes = found[0]
         if zlib.crc32(body[4:]) != int.from_bytes(body[:4], "big"):
-            raise StoreError(f"{self._path}: the answer {key} is damaged", fix="delete the file to ask everything again")
+            raise StoreError(
+                f"{self._path}: the answer {key} is damaged", fix="delete the file to ask everything again"
+            )
         return Response(**json.loads(body[4:]))
 
     async def put(self, key: str, response: Response) -> None:

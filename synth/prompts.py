@@ -72,7 +72,9 @@ class Prompts:
             return speak
 
         try:
-            rest = self._environment.get_template(f"{name}.j2").render(variables, **{role: speaker(role) for role in ROLES})
+            rest = self._environment.get_template(f"{name}.j2").render(
+                variables, **{role: speaker(role) for role in ROLES}
+            )
         except TemplateError as error:
             raise ConfigError(f"template {name}.j2: {error}", fix="mend the template") from error
         if rest.strip():
@@ -116,7 +118,9 @@ class Prompts:
                 folders = ", ".join(map(str, self.folders))
                 raise ConfigError(f"template {part}: not found in {folders}", fix="see prompts/retrieval/") from error
             except TemplateSyntaxError as error:
-                raise ConfigError(f"template {part}, line {error.lineno}: {error.message}", fix="mend the template") from error
+                raise ConfigError(
+                    f"template {part}, line {error.lineno}: {error.message}", fix="mend the template"
+                ) from error
             todo += [included for included in meta.find_referenced_templates(parsed) if included]
         return found
 
@@ -125,5 +129,7 @@ def load(folder: str | None) -> Prompts:
     """Open synth's own templates, with those of `folder` in front."""
     own = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "prompts"
     if folder is not None and not Path(folder).is_dir():
-        raise ConfigError(f"prompts: {folder!r} is not a folder", fix="give a folder that holds e.g. retrieval/query.j2")
+        raise ConfigError(
+            f"prompts: {folder!r} is not a folder", fix="give a folder that holds e.g. retrieval/query.j2"
+        )
     return Prompts(((Path(folder),) if folder else ()) + (own,))

@@ -43,6 +43,18 @@ def resolve(model: str) -> str:
     return str(_from_gguf(path) if path.suffix == ".gguf" else path)
 
 
+def cached(model: str) -> Path | None:
+    """Return the folder of `model` if it is on this machine already; converts and downloads nothing."""
+    try:
+        if not model.startswith(PACKAGE):
+            path = Path(model).expanduser()
+        elif (path := _in_package(model)).suffix == ".gguf":
+            path = _folder_of(path)
+    except ModelError:
+        return None
+    return path if path.is_dir() else None
+
+
 def _in_package(model: str) -> Path:
     name, _, inner = model.removeprefix(PACKAGE).partition("/")
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
@@ -59,11 +71,15 @@ def _in_package(model: str) -> Path:
     return path
 
 
-def _from_gguf(file: Path) -> Path:
-    """Turn a GGUF file into a folder of bfloat16 safetensors and a tokenizer, once; return the folder."""
+def _folder_of(file: Path) -> Path:
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
-    folder = cache_dir() / "models" / f"{file.stem}-{digest}"
+    return cache_dir() / "models" / f"{file.stem}-{digest}"
+
+
+def _from_gguf(file: Path) -> Path:
+    """Turn a GGUF file into a folder of bfloat16 safetensors and a tokenizer, once; return the folder."""
+    folder = _folder_of(file)
     if folder.is_dir():
         return folder
     import torch

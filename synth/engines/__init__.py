@@ -42,7 +42,13 @@ class Request:
 
     def key(self, model: str) -> str:
         """Hash everything that shapes the answer to 32 hex digits: the journal's key."""
-        parts = [model, [asdict(message) for message in self.messages], self.schema, self.sampling.model_dump(), self.seed]
+        parts = [
+            model,
+            [asdict(message) for message in self.messages],
+            self.schema,
+            self.sampling.model_dump(),
+            self.seed,
+        ]
         return hashlib.blake2b(json.dumps(parts, ensure_ascii=False).encode(), digest_size=16).hexdigest()
 
 

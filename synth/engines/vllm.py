@@ -140,7 +140,9 @@ class VllmEngine:
                     request, future, loop = item
                     try:
                         pending[self._enqueue(llm, request)] = (future, loop)
-                    except ValueError as error:  # one bad request; vLLM's own validation error is a ValueError or named so
+                    except (
+                        ValueError
+                    ) as error:  # one bad request; vLLM's own validation error is a ValueError or named so
                         _settle(future, loop, error=_refused(error))
                     except Exception as error:
                         if type(error).__name__ != "VLLMValidationError":
@@ -192,7 +194,10 @@ def _refused(error: Exception) -> RequestFailed:
 
 def _deliver(output: Any, future: asyncio.Future[Response], loop: asyncio.AbstractEventLoop) -> None:
     answer = output.outputs[0]
-    if answer.finish_reason not in ("stop", "length"):  # "error": a grammar that does not compile, without any exception
+    if answer.finish_reason not in (
+        "stop",
+        "length",
+    ):  # "error": a grammar that does not compile, without any exception
         return _settle(future, loop, error=RequestFailed("engine_error", f"finish_reason {answer.finish_reason!r}"))
     response = Response(
         text=answer.text,

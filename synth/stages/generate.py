@@ -58,7 +58,9 @@ def stage(config: Config, after: Stage) -> Map:
 
 
 @contextlib.contextmanager
-def _open(workspace: Workspace, *, config: Config, written_by: prompts.Prompts, hashes: dict[str, str]) -> Iterator[Generator]:
+def _open(
+    workspace: Workspace, *, config: Config, written_by: prompts.Prompts, hashes: dict[str, str]
+) -> Iterator[Generator]:
     def answered(response: Response, fresh: bool) -> None:
         workspace.progress.advance(
             0, 0, requests=1, replayed=int(not fresh), prompt_tokens=response.prompt_tokens,

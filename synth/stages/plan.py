@@ -18,7 +18,10 @@ def stage(config: Config, after: Stage) -> Map:
         does="decide what to ask of each passage",
         after=(after,),
         writes=PLAN,
-        settings={"seed": config.seed, "tasks": {name: settings.model_dump(mode="json") for name, settings in config.tasks.items()}},
+        settings={
+            "seed": config.seed,
+            "tasks": {name: settings.model_dump(mode="json") for name, settings in config.tasks.items()},
+        },
         fn=partial(plan, config=config),
         same_rows=False,
     )
@@ -35,12 +38,14 @@ def plan(passages: pa.Table, _: None, *, config: Config) -> pa.Table:
         if passage["status"] != OK:
             continue
         for name, task, settings in tasks:
-            for ordinal in range(settings.queries_per_passage):  # type: ignore[attr-defined]
-                rows.append(_row(passage, name, ordinal, config.seed, task, settings))
+            ordinals = range(settings.queries_per_passage)  # type: ignore[attr-defined]
+            rows += [_row(passage, name, ordinal, config.seed, task, settings) for ordinal in ordinals]
     return table(PLAN, rows)
 
 
-def _row(passage: Mapping[str, Any], name: str, ordinal: int, run_seed: int, task: Any, settings: Any) -> dict[str, Any]:
+def _row(
+    passage: Mapping[str, Any], name: str, ordinal: int, run_seed: int, task: Any, settings: Any
+) -> dict[str, Any]:
     identity = stable_id("row", run_seed, name, passage["id"], ordinal)
     seed = stable_seed("row", identity)
     planned = task.plan(settings, stable_seed("plan", identity), passage["language"])

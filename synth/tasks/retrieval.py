@@ -7,7 +7,7 @@ difficult. Then, playing that reader, it writes the query, of a given length and
 import random
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, Field, create_model
 
@@ -38,11 +38,18 @@ class Settings(Strict):
     """The retrieval task."""
 
     queries_per_passage: int = Field(2, ge=1)
-    types: tuple[Type, ...] = Field(("keywords", "acquire_knowledge", "summary", "yes_or_no", "background"), min_length=1)
-    """Question types the model may choose from."""
-    difficulties: tuple[Difficulty, ...] = Field(("high_school", "university", "phd"), min_length=1)
+    types: dict[Type, float] = Field(dict.fromkeys(get_args(Type), 1.0), min_length=1)
+    """Question types, with weights for `offer`."""
+    difficulties: dict[Difficulty, float] = Field(dict.fromkeys(get_args(Difficulty), 1.0), min_length=1)
+    offer: int | None = Field(None, ge=1)
+    """Let the model choose among so many types and difficulties, drawn per row by weight. By default it chooses among
+    all, as in the paper; left alone, models take the same type nearly always. 1 prescribes both."""
     lengths: dict[str, Length] = Field(
-        {"short": Length(words=(3, 6), weight=1), "medium": Length(words=(7, 14), weight=2), "long": Length(words=(15, 25), weight=1)},
+        {
+            "short": Length(words=(3, 6), weight=1),
+            "medium": Length(words=(7, 14), weight=2),
+            "long": Length(words=(15, 25), weight=1),
+        },
         min_length=1,
     )
     """Length buckets; the plan draws one per row, by weight."""
@@ -71,6 +78,16 @@ def _draw(draw: random.Random, weights: Mapping[str, float]) -> str:
     return draw.choices(list(weights), weights=list(weights.values()))[0]
 
 
+def _offered(draw: random.Random, weights: Mapping[Any, float], number: int | None) -> list[str]:
+    """Draw `number` names (all when null) without putting back, by weight, in the order drawn."""
+    left = {name: weight for name, weight in weights.items() if weight > 0}
+    offered = []
+    while left and (number is None or len(offered) < number):
+        offered.append(_draw(draw, left))
+        del left[offered[-1]]
+    return offered
+
+
 async def write(row: Row, settings: Settings, ask: Ask) -> Pair:
     draw = random.Random(row["seed"])
     # Models favour what is named first: another order per row makes that favour fall on each in turn.
@@ -79,13 +96,13 @@ async def write(row: Row, settings: Settings, ask: Ask) -> Pair:
     given: dict[str, Any] = {
         "passage": row["passage"],
         "title": row["title"],
-        "types": draw.sample(settings.types, len(settings.types)),
-        "difficulties": settings.difficulties,
+        "types": _offered(draw, settings.types, settings.offer),
+        "difficulties": _offered(draw, settings.difficulties, settings.offer),
         "language": languages.name(row["query_language"]),
     }
     role = await ask(
         "retrieval/configure",
-        role_of(letters, settings.types, settings.difficulties),
+        role_of(letters, frozenset(given["types"]), frozenset(given["difficulties"])),
         personas=dict(zip(letters, personas, strict=True)),
         **given,
     )
@@ -99,15 +116,12 @@ async def write(row: Row, settings: Settings, ask: Ask) -> Pair:
 
 
 @cache
-def role_of(letters: str, types: tuple[str, ...], difficulties: tuple[str, ...]) -> type[BaseModel]:
-    """Return the answer model of the first step: one constant schema per run, so that its grammar is compiled once."""
-    return create_model(
-        "Role",
-        __base__=Strict,
-        character=(Literal[tuple(letters)], ...),
-        question_type=(Literal[types], ...),
-        difficulty=(Literal[difficulties], ...),
-    )
+def role_of(letters: str, types: frozenset[str], difficulties: frozenset[str]) -> type[BaseModel]:
+    """Return the answer model of the first step. Its schema depends on what is offered alone, not on the order: there
+    are few, and each grammar is compiled once (enumerations take 1–2 ms)."""
+    options = {"character": letters, "question_type": sorted(types), "difficulty": sorted(difficulties)}
+    fields: dict[str, Any] = {name: (Literal[tuple(values)], ...) for name, values in options.items()}
+    return create_model("Role", __base__=Strict, **fields)
 
 
 class Query(Strict):

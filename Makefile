@@ -1,0 +1,45 @@
+# Two commands do everything on a fresh machine with Python 3.11, pip, git and make:
+#   make quickstart   set up, then run the main job on the CPU and show the result
+#   make test         set up, then check and test everything
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps
+
+.PHONY: quickstart test check env dev docs clean
+
+quickstart: env
+	$(BIN)/synth run configs/quickstart.yaml
+
+test: dev check
+	$(BIN)/python -m pytest
+
+check: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python docs/generate.py --check
+
+docs: dev
+	$(BIN)/python docs/generate.py
+
+env: $(VENV)/.env
+dev: $(VENV)/.dev
+
+# torch's CPU build is not on PyPI. Where pip is configured to find it, pip takes it; elsewhere uv knows PyTorch's index.
+$(VENV)/.env: requirements/torch-cpu.txt requirements/cpu.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -r requirements/torch-cpu.txt || { $(PIP) uv && \
+	  VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --no-deps --torch-backend=cpu -r requirements/torch-cpu.txt; }
+	$(PIP) -r requirements/cpu.txt
+	$(PIP) --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.env requirements/dev.txt
+	$(PIP) -r requirements/dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

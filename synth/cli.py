@@ -1,0 +1,226 @@
+"""The commands. No logic here: each reads its arguments, calls one function, and prints what it returned.
+
+Results go to stdout, progress and errors to stderr. Modules are imported by the command that needs them, so that
+`synth --help` answers at once.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from synth import __version__
+from synth.errors import SynthError
+
+if TYPE_CHECKING:
+    from synth.config import Config
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EXIT_CODES = """\b
+Exit codes:
+  0  done, or nothing to do
+  1  a bug, or anything not below
+  2  the config or the command line is not valid
+  3  the corpus or the persona library cannot be read
+  4  a model or engine cannot be loaded, or died
+  5  a folder is full, read-only, damaged, or in use by another run
+  6  verify: something does not add up
+  7  too many rows failed: stopped, can be resumed
+  130  interrupted: can be resumed
+"""
+
+
+class Commands(click.Group):
+    """Turns errors into one message and an exit code, in one place."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except SynthError as error:
+            click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+            click.echo(str(error), err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("interrupted: what is finished is kept; run the same command to go on", err=True)
+            sys.exit(130)
+
+
+@click.group(
+    cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="synth")
+def main() -> None:
+    """Turn a corpus into training data for text embedders and rerankers.
+
+    An LLM plays readers who would look for each passage and writes what they would type; filters, scores, deduplication
+    and mined negatives make of it (query, positive, negatives) rows, written as Parquet with a dataset card.
+
+    \b
+    Start with:
+      synth plan    configs/quickstart.yaml     what would be asked, and how long it takes
+      synth preview configs/quickstart.yaml     a few rows with all prompts and raw answers
+      synth run     configs/quickstart.yaml     the whole; again to go on where it stopped
+      synth show    configs/quickstart.yaml     read rows, also the rejected ones
+    """
+
+
+def _takes_config(limit: str = "Read only so many documents of the corpus.") -> Callable[[F], F]:
+    def decorate(command: F) -> F:
+        options = [
+            click.argument("config", type=click.Path(path_type=Path)),
+            click.option(
+                "--set",
+                "overrides",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="Override a setting, e.g. score.max_rank=3.",
+            ),
+            click.option("-n", "limit", type=click.IntRange(min=1), help=limit),
+            click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+        ]
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _load(config: Path, overrides: tuple[str, ...], limit: int | None) -> "Config":
+    from synth.config import load
+
+    return load(config, (*overrides, *([f"corpus.limit={limit}"] if limit else ())))
+
+
+@main.command()
+@_takes_config()
+def run(config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool) -> None:
+    """Run CONFIG to the end, or go on where it stopped."""
+    from rich.console import Console
+
+    from synth import runs, show
+    from synth.progress import shown
+
+    settings = _load(config, overrides, limit)
+    with shown() as display:
+        result = runs.run(settings, display)
+    if as_json:
+        click.echo(json.dumps(result.summary))
+        return
+    console = Console()
+    if not result.ran:
+        console.print(
+            f"Nothing to do: {result.dataset} is complete, with {result.summary['rows']:,} rows.", highlight=False
+        )
+        return
+    console.print(show.funnel(result.manifests))
+    console.print(show.triples(result.dataset))
+    console.print(
+        f"{result.summary['rows']:,} rows in {result.dataset} (datasets.load_dataset reads it)", highlight=False
+    )
+
+
+@main.command()
+@_takes_config()
+@click.option(
+    "--tokens-per-second", type=click.FloatRange(min=0, min_open=True), help="Speed of your engine, for the time."
+)
+def plan(
+    config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool, tokens_per_second: float | None
+) -> None:
+    """Say what CONFIG would ask: rows, requests, tokens and time. Starts no engine."""
+    import dataclasses
+
+    from rich.console import Console
+
+    from synth import runs, show_plan
+    from synth.progress import shown
+
+    settings = _load(config, overrides, limit)
+    with shown() as display:
+        found = runs.plan(settings, display, tokens_per_second)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(found)))
+    else:
+        Console().print(show_plan.render(found))
+
+
+@main.command()
+@_takes_config("So many rows; 5 by default.")
+@click.option("--full", is_flag=True, help="Show whole prompts, not just their last turn.")
+def preview(config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool, full: bool) -> None:
+    """Write a few rows and show every prompt and raw answer. Keeps nothing."""
+    from rich.console import Console
+
+    from synth import preview as previews
+    from synth import show_preview
+    from synth.progress import shown
+
+    settings = _load(config, overrides, None)
+    with shown() as display:
+        rows = previews.preview(settings, limit or 5, display)
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(show_preview.as_json(row), ensure_ascii=False, default=str))
+        return
+    for row in rows:
+        Console().print(show_preview.render(row, full=full))
+
+
+@main.command()
+@_takes_config()
+def status(config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool) -> None:
+    """Say how far the run of CONFIG is: each stage, its rows, its time."""
+    from rich.console import Console
+
+    from synth import runs, show_plan
+
+    lines = runs.status(_load(config, overrides, limit))
+    click.echo(json.dumps(lines)) if as_json else Console().print(show_plan.status(lines))
+
+
+@main.command()
+@_takes_config("So many rows; 5 by default.")
+@click.option("--stage", default="negatives", show_default=True, help="Stage whose rows to read.")
+@click.option("--reason", help="Only rows rejected or failed for this reason.")
+@click.option("--status", "fate", type=click.Choice(["ok", "rejected", "failed"]), help="Only rows of this fate.")
+@click.option("--id", "identity", help="Only the row with this id (its beginning is enough).")
+@click.option("--seed", default=0, show_default=True, help="Another seed shows other rows.")
+def show(
+    config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool,
+    stage: str, reason: str | None, fate: str | None, identity: str | None, seed: int,
+) -> None:  # fmt: skip
+    """Read rows of a run in the terminal, also the rejected ones with their reasons."""
+    from rich.console import Console
+
+    from synth import runs
+    from synth import show as shows
+
+    settings = _load(config, overrides, None)
+    rows = runs.rows(settings, stage, reason=reason, status=fate, id=identity, number=limit or 5, seed=seed)
+    if as_json:
+        for row in rows:
+            row.pop("embedding", None)
+            click.echo(json.dumps(row, ensure_ascii=False, default=str))
+        return
+    for row in rows:
+        Console().print(shows.render(row))
+    if not rows:
+        click.echo("no such rows", err=True)
+
+
+@main.command()
+@_takes_config()
+def verify(config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool) -> None:
+    """Check a finished run: files, checksums, schemas, unique ids, and that all counts add up."""
+    from synth import runs
+
+    checked = runs.verify(_load(config, overrides, limit))
+    click.echo(
+        json.dumps({"ok": True, **checked})
+        if as_json
+        else f"all is well: {checked['stages']} stages, {checked['files']} files, {checked['rows']:,} rows in the dataset"
+    )

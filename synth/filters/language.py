@@ -1,0 +1,16 @@
+"""`wrong_language`: a query in another language than was asked for."""
+
+import pyarrow as pa
+
+from synth import languages
+from synth.config import Strict
+
+
+class Settings(Strict):
+    pass
+
+
+def reject(rows: pa.Table, settings: Settings) -> list[str | None]:
+    pairs = zip(rows.column("query").to_pylist(), rows.column("query_language").to_pylist(), strict=True)
+    seen = (languages.is_language(query, expected) for query, expected in pairs)
+    return [f"wrong_language: looks like {other}" if other else None for other in seen]

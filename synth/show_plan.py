@@ -1,0 +1,62 @@
+"""Estimates and states, for a person at a terminal."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from synth.estimate import Estimate
+
+
+def render(found: Estimate) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_header=False, pad_edge=False)
+    rejected = ", ".join(f"{name.partition('/')[2]} {number:,}" for name, number in found.rejected_passages.items())
+    table.add_row("passages", f"{found.passages:,}" + (f"   rejected: {rejected}" if rejected else ""))
+    table.add_row(
+        "rows to write", f"{found.rows:,}   " + ", ".join(f"{code} {n:,}" for code, n in found.languages.items())
+    )
+    table.add_row("requests", f"{found.requests:,}")
+    table.add_row("prompt tokens", f"{found.prompt_tokens:,}   {found.tokens_counted_by}, before the prefix cache")
+    measured = "at this run's measured length" if found.output_measured else "a rough guess: answers of a few words"
+    table.add_row("output tokens", f"{found.output_tokens:,}   {measured}")
+    table.add_row("time", (f"{_time(found.seconds)}   at " if found.seconds is not None else "") + found.speed)
+    return table
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+
+
+def status(lines: Iterable[Mapping[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("stage", "state", "ok", "out", "seconds", "engine"):
+        table.add_column(name, justify="left" if name in ("stage", "state", "engine") else "right")
+    for line in lines:
+        counts = line["counts"]
+        ok = counts.get("ok", sum(counts.values()))
+        out = sum(counts.values()) - ok
+        state = line["state"] + (f" ({line['parts']} shards)" if line["parts"] else "")
+        table.add_row(
+            line["stage"],
+            Text(state, style={"done": "green", "to do": "dim"}.get(line["state"], "yellow")),
+            f"{ok:,}" if counts else "",
+            f"{out:,}" if out else "",
+            f"{line['seconds']:,.1f}" if "seconds" in line else "",
+            _engine(line),
+        )
+    return table
+
+
+def _engine(line: Mapping[str, Any]) -> str:
+    if not line.get("requests"):
+        return ""
+    asked = line["requests"] - line.get("replayed", 0)
+    cached = line["cached_tokens"] / max(1, line["prompt_tokens"])
+    return (
+        f"{asked:,.0f} requests, {line['output_tokens'] / max(line['seconds'], 1e-9):,.0f} tok/s out, "
+        f"{cached:.0%} of prompt tokens from the prefix cache"
+    )
