@@ -133,10 +133,8 @@ def header(facts: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
                 "data_files": [{"split": split, "path": f"data/{split}-*.parquet"} for split in figures["splits"]],
             }
         ],
-        "dataset_info": {
-            "features": [_feature(field) for field in DATASET],
-            "splits": [{"name": name, "num_examples": split["rows"]} for name, split in figures["splits"].items()],
-        },
+        # Splits are left out: they would need the size in bytes that `datasets` will give them in its own cache.
+        "dataset_info": {"features": [_feature(field) for field in DATASET]},
     }
     return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=120)
 

@@ -119,6 +119,11 @@ class Tally:
             found = self.hashes.setdefault((name, split), array("Q"))
             found.extend(_hash(value) for value in rows.column(column).unique().to_pylist())
 
+    def move(self, split: str, to: str) -> None:
+        """Count the rows of one split as those of another that has none."""
+        self.rows[to] = self.rows.pop(split)
+        self.hashes = {(name, to if found == split else found): keys for (name, found), keys in self.hashes.items()}
+
     def summary(self, per_query: int) -> dict[str, Any]:
         """Return the figures as JSON; `per_query` is the number of negatives that was asked for."""
         negatives = self.numbers["negatives"]

@@ -35,7 +35,11 @@ def opened(run: Path) -> Iterator["Journal"]:
             writer.execute(
                 "CREATE TABLE IF NOT EXISTS responses (key BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID"
             )
-            yield Journal(path, reader, writer)
+            made = Journal(path, reader, writer)
+            try:
+                yield made
+            finally:
+                made.flush()
     except (sqlite3.Error, OSError) as error:
         raise StoreError(
             f"{path}: {error}", fix="free disk space, or delete the file to ask everything again"
@@ -74,6 +78,12 @@ class Journal:
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._commit_groups())
         await saved
+
+    def flush(self) -> None:
+        """Commit answers whose rows were cancelled before they could wait for it: they were paid for."""
+        if self._waiting:
+            self._commit([(key, body) for key, body, _ in self._waiting])
+            self._waiting = []
 
     async def _commit_groups(self) -> None:
         while self._waiting:

@@ -124,18 +124,17 @@ _LONG, _SURE, _VERY_UNLIKELY = 60, 0.8, 0.01
 """Letters from which the first model needs no second opinion if it gives another language `_SURE`."""
 
 
-def name(code: str) -> str:
+def name(given: str) -> str:
     """Return the English name of an ISO 639-1 code, for prompts; `und` is what the passage is written in.
 
     Raises ConfigError for a code that is not in NAMES.
     """
-    if code == UNKNOWN:
+    if given == UNKNOWN:
         return "the language of the passage"
-    if code not in NAMES:
-        raise ConfigError(
-            f"unknown language {code!r}{did_you_mean(code, NAMES)}", fix=f"an ISO 639-1 code: {', '.join(NAMES)}"
-        )
-    return NAMES[code]
+    if given not in NAMES:
+        near = f"; did you mean {meant!r}?" if (meant := code(given)) else did_you_mean(given, NAMES)
+        raise ConfigError(f"unknown language {given!r}{near}", fix=f"an ISO 639-1 code: {', '.join(NAMES)}")
+    return NAMES[given]
 
 
 def code(given: str) -> str | None:

@@ -6,8 +6,6 @@ The result depends on the set of texts alone, not on their order.
 """
 
 import hashlib
-import re
-import unicodedata
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 from datasketch import MinHash, MinHashLSH
+
+from synth.text import is_unspaced, normalise
 
 Labels = npt.NDArray[np.int64]
 
@@ -27,21 +27,19 @@ _PAIRS = 1 << 16
 _RECALL = (0.1, 0.9)
 """Weights of false positives and negatives in the choice of bands. Candidates are verified, so misses cost more."""
 _ENDS = " \t\n.,;:?!¿¡。、？！'\"«»“”„‘’()[]"
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
 
 
-def normalise(text: str) -> str:
-    """Return what two texts must share to be the same: compatibility forms, case, white space and final marks aside."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).strip(_ENDS)
+def same(text: str) -> str:
+    """Return what two texts share that are the same: case, accents, white space and final marks aside."""
+    return normalise(text).strip(_ENDS)
 
 
 def shingles(text: str, ngram: int) -> set[str]:
-    """Return the character n-grams of a normalised text; a shorter one is its own.
+    """Return the character n-grams of a text; a shorter one is its own.
 
-    Scripts without spaces (Han, kana, Thai, Lao, Khmer, Burmese) put a word into one or two characters: half the
-    length carries about as much there.
+    Scripts without spaces put a word into one or two characters: half the length carries about as much there.
     """
-    if 2 * len(_UNSPACED.findall(text)) > len(text):
+    if is_unspaced(text):
         ngram = max(1, ngram // 2)
     return {text[at : at + ngram] for at in range(max(1, len(text) - ngram + 1))}
 
@@ -63,7 +61,7 @@ class NearCopies:
     def add(self, texts: Sequence[str]) -> None:
         if not texts:
             return
-        texts = [normalise(text) for text in texts]
+        texts = [same(text) for text in texts]
         made = MinHash.bulk(
             ([piece.encode() for piece in shingles(text, self.ngram)] for text in texts),
             num_perm=self.permutations,
@@ -94,7 +92,7 @@ def _hash(text: str) -> int:
 def _connect(signatures: npt.NDArray[np.uint32], threshold: float) -> Labels:
     """Return int64 [n]: connected components of the pairs whose estimated Jaccard similarity reaches `threshold`."""
     parent = np.arange(len(signatures))
-    # Bands for exact equality would be a single one, which datasketch refuses; verification makes up for the rest.
+    # For a threshold of 1 the best choice is a single band, which datasketch refuses.
     bands = MinHashLSH(min(threshold, 0.95), signatures.shape[1], weights=_RECALL)
     for start, stop in bands.hashranges:
         keys = np.zeros(len(signatures), np.uint64)

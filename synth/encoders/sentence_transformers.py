@@ -69,7 +69,8 @@ class SentenceTransformersEncoder:
                 f"embedder {self.model!r} gave vectors that are zero or not finite",
                 fix="embedder.dtype: float32 (float16 overflows in some models)",
             )
-        return vectors / norms
+        vectors /= norms
+        return vectors
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """A stand-in for a model: fills any JSON schema by rules, from the request alone. For tests and dry runs.
 
 The same request always gets the same answer, in any order, on any machine. Strings are questions made of words of the
-last turn's longest paragraph (the passage, in synth's own templates), so that filters, scores and mining have something
-sensible to work on.
+passage (what follows "Passage:" in the last turn, as in synth's own templates), so that filters, scores and mining have
+something sensible to work on.
 """
 
 import asyncio
@@ -71,8 +71,9 @@ def _fill(schema: dict[str, Any], request: Request, draw: random.Random) -> Any:
 
 
 def _question(turn: str, draw: random.Random) -> str:
-    """Ask about up to four words that follow one another in the longest paragraph, the rarest kind: long ones."""
-    words = re.findall(r"\w{4,}", max(turn.split("\n"), key=len)) or ["nothing"]
+    """Ask about the four longest of eight words that follow one another in the passage."""
+    passage = turn.partition("Passage:\n")[2] or turn
+    words = re.findall(r"\w{4,}", passage.partition("\n\n")[0]) or ["nothing"]
     start = draw.randrange(max(1, len(words) - 8))
     chosen = sorted(words[start : start + 8], key=len, reverse=True)[:4]
     return f"What is known about {' '.join(chosen)}?"

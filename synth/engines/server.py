@@ -106,7 +106,9 @@ class ServerEngine:
             )
         if reply.status_code != 200:
             too_long = "context length" in reply.text or "longer than" in reply.text
-            raise RequestFailed("prompt_too_long" if too_long else "refused", f"HTTP {reply.status_code}: {reply.text[:200]}")
+            raise RequestFailed(
+                "prompt_too_long" if too_long else "refused", f"HTTP {reply.status_code}: {reply.text[:200]}"
+            )
         try:
             body = reply.json()
             choice, usage = body["choices"][0], body.get("usage") or {}
@@ -131,5 +133,3 @@ def _asked_pause(reply: httpx.Response, otherwise: float) -> float:
         return min(60.0, max(0.0, float(reply.headers["Retry-After"])))
     except (KeyError, ValueError):
         return otherwise
-
-

@@ -7,10 +7,10 @@ from synth.config import Strict
 
 
 class Settings(Strict):
-    pass
+    """None: where the languages' own measured thresholds cannot tell, a query passes."""
 
 
 def reject(rows: pa.Table, settings: Settings) -> list[str | None]:
     pairs = zip(rows.column("query").to_pylist(), rows.column("query_language").to_pylist(), strict=True)
     seen = (languages.is_language(query, expected) for query, expected in pairs)
-    return [f"wrong_language: looks like {other}" if other else None for other in seen]
+    return [f"wrong_language: {looks}" if looks else None for looks in seen]

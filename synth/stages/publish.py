@@ -26,9 +26,9 @@ from synth.stage import Fold, Stage, Workspace
 
 _RENAMED = {"positive_score": "cosine"}
 _COLUMNS = tuple(_RENAMED.get(name, name) for name in DATASET.names)
-# A row with five negatives is some 4 KB before compression: 16 MB a row group, well read in one go. Small files get
-# smaller groups, since a file can only end where a group ends.
-_GROUP_ROWS, _ROW_BYTES = 4096, 4096
+# A row with five negatives is some 4 KB in memory: 16 MB a row group, well read in one go; and 2 KB in the file. Small
+# files get smaller groups, since a file can only end where a group ends. The footer (5 KB a group) comes on top.
+_GROUP_ROWS, _ROW_BYTES = 4096, 2048
 _SAMPLES = 3
 
 
@@ -72,8 +72,13 @@ def _publish(
                 writers[split].add(part)
                 tally.add(split, part)
             samples = _sample(samples, rows)
-        writers[TRAIN].finish(even_if_empty=True)
-        writers[VALIDATION].finish()
+        if not tally.rows[TRAIN] and tally.rows[VALIDATION]:
+            # One document or two, all held out: nobody could train on that, and `datasets` loads no empty split.
+            tally.move(VALIDATION, TRAIN)
+            writers[VALIDATION].finish(TRAIN)
+        else:
+            writers[TRAIN].finish(TRAIN, even_if_empty=True)
+            writers[VALIDATION].finish(VALIDATION)
     figures = tally.summary(config.negatives.per_query)
     figures["models"] = {card.public_name(name): rows for name, rows in figures["models"].items()}
     steps = funnel(manifests)
@@ -138,13 +143,13 @@ class _Shards:
         if sum(table.num_rows for table in self._waiting) >= self._group:
             self._flush(self._group)
 
-    def finish(self, *, even_if_empty: bool = False) -> None:
+    def finish(self, split: str, *, even_if_empty: bool = False) -> None:
         self._flush(1)
         if even_if_empty and not self._paths:
             self._write(DATASET.empty_table())
         self._close()
         for index, path in enumerate(self._paths):
-            path.rename(self._folder / f"{self._split}-{index:05d}-of-{len(self._paths):05d}.parquet")
+            path.rename(self._folder / f"{split}-{index:05d}-of-{len(self._paths):05d}.parquet")
 
     def _flush(self, at_least: int) -> None:
         """Write row groups while at least so many rows are waiting."""

@@ -1,0 +1,136 @@
+"""`ungrounded`: a number or a name that the passage does not have: the query presupposes what its positive does not say.
+
+Judged only where query and passage are in one language: names and numerals are written differently in another.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Set
+
+import pyarrow as pa
+
+from synth.config import Strict
+from synth.text import normalise, words
+
+
+class Settings(Strict):
+    names: bool = True
+    """Judge capitalised words in the middle of a query, in languages that capitalise nothing but names."""
+    numbers: bool = True
+    """Judge numbers over ten; smaller ones count what was asked for ("3 reasons") or are written as words."""
+
+
+_CAPITALISES_NAMES = frozenset("en es fr it pt nl ca gl ro pl cs sv da no nb fi".split())
+
+_ANYONES = frozenset(
+    normalise(
+        """i i'm i'd i've january february march april may june july august september october november december monday
+        tuesday wednesday thursday friday saturday sunday english french german spanish latin greek american british
+        european us usa uk u.s u.s.a u.k eu un america europe earth god bible internet web wikipedia google mr mrs ms dr
+        sir st king queen president world war ww2 wwii north south east west northern southern eastern western century
+        ad bc ce bce am pm dna rna tv ok faq pdf ii iii iv vi vii viii ix"""
+    ).split()
+)
+"""Capitalised words that say nothing a passage would have to say; mostly English, where they are capitalised."""
+
+_NUMBER = re.compile(r"\d+(?:[.,٫٬’'\u00a0\u202f]\d+)*")
+_SAID = {
+    "en": "eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty",
+    "de": "elf zwolf dreizehn vierzehn funfzehn sechzehn siebzehn achtzehn neunzehn zwanzig",
+    "es": "once doce trece catorce quince dieciseis diecisiete dieciocho diecinueve veinte",
+}
+_TENS = {
+    "en": "thirty forty fifty sixty seventy eighty ninety hundred",
+    "de": "dreissig vierzig funfzig sechzig siebzig achtzig neunzig hundert",
+    "es": "treinta cuarenta cincuenta sesenta setenta ochenta noventa cien",
+}
+_NUMERALS = {
+    word: str(number)
+    for language in _SAID
+    for number, word in [
+        *enumerate(_SAID[language].split(), 11),
+        *zip(range(30, 101, 10), _TENS[language].split(), strict=True),
+    ]
+}
+
+
+def reject(rows: pa.Table, settings: Settings) -> list[str | None]:
+    columns = ["query", "passage", "title", "query_language", "passage_language"]
+    return [_verdict(**row, settings=settings) for row in rows.select(columns).to_pylist()]
+
+
+def _verdict(
+    query: str, passage: str, title: str, query_language: str, passage_language: str, settings: Settings
+) -> str | None:
+    if query_language != passage_language:
+        return None
+    text = f"{title}\n{passage}"
+    if settings.numbers and (number := _strange_number(query, text)):
+        return f"ungrounded: {number}"
+    if settings.names and query_language in _CAPITALISES_NAMES and (name := _strange_name(query, text)):
+        return f"ungrounded: {name}"
+    return None
+
+
+def _strange_number(query: str, text: str) -> str | None:
+    if not any(c.isdigit() for c in query):
+        return None
+    known = {value for number in _NUMBER.findall(text) for value in _values(number)}
+    known |= {_NUMERALS[word] for word in words(text) if word in _NUMERALS}
+    known |= {str(int(value[:2]) + 1) for value in known if len(value) in (3, 4)}  # 1843 is in the 19th century
+    for number in _NUMBER.findall(query):
+        value = _digits(number)
+        # 10 and less, and parts: 98 of 1998-98
+        if (
+            len(value) <= 18
+            and int(value or 0) > 10
+            and not known & set(_values(number))
+            and not any(v.endswith(value) for v in known)
+        ):
+            return str(number)
+    return None
+
+
+def _values(number: str) -> Iterator[str]:
+    """Yield the digits of a number and of its parts: 1,000 is 1000, but 12.5 may be asked as 12."""
+    yield _digits(number)
+    yield from (_digits(part) for part in re.split(r"\D", number))
+
+
+def _digits(number: str) -> str:
+    return "".join(str(unicodedata.digit(c)) for c in number if c.isdigit()).lstrip("0")
+
+
+def _strange_name(query: str, text: str) -> str | None:
+    names = list(_names(query))
+    if not names:
+        return None
+    found = words(text.replace("'s", "").replace("’s", ""))
+    known, initials = frozenset(found), "".join(word[0] for word in found)
+    return next((name for name in names if not _is_known(name, known, initials)), None)
+
+
+def _names(query: str) -> Iterator[str]:
+    """Yield words with a capital that no beginning of a sentence or quotation gave them; none of a Title Case Query."""
+    tokens = query.split()
+    if all(token[0].isupper() for token in tokens if len(token) > 3 and token[0].isalpha()):
+        return
+    for before, token in zip(tokens, tokens[1:], strict=False):
+        word = token.strip("\"“”„«»'‘’()[]¿?¡!.,:;")
+        if word[:1].isupper() and token[0].isalnum() and before[-1] not in ".:?!¿¡—":
+            yield re.sub(r"['’]s?$", "", word)
+
+
+def _is_known(name: str, known: Set[str], initials: str) -> bool:
+    """Whether the text has all parts of a name: itself, a word of the same stem, or the words it abbreviates."""
+    if normalise(name) in _ANYONES or "".join(words(name)) in known:
+        return True
+    if name.isupper() and len(short := "".join(words(name))) > 1 and short in initials:
+        return True
+    return all(part in known or part in _ANYONES or _has_kin(part, known) for part in words(name))
+
+
+def _has_kin(word: str, known: Set[str]) -> bool:
+    """Whether a word of the text begins like `word`: Norway and Norwegian, Franks and Frankish, Paris and Parisian."""
+    stem = word[: max(3, min(len(word) - 2, 5))]
+    return len(word) >= 3 and any(other.startswith(stem) for other in known)

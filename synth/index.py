@@ -1,0 +1,181 @@
+"""The passages as a corpus to search: texts and vectors on disk, opened by memory map.
+
+    passages.arrow   Arrow IPC file (schema INDEX): id, document, text and language of the passages in the running
+    vectors.npy      float16 [n, d], unit length, row by row the same passages
+    clusters.npy     int64 [n]: the first row that is a near-copy of the row, or the row itself
+
+A query must not count a near-copy of its positive as a rival, nor get it as a negative: so `cluster` is known here.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.lib import format as npy
+
+from synth.errors import StoreError, VerifyError
+from synth.minhash import NearCopies
+from synth.nearest import Nearest
+from synth.schemas import OK, PASSAGES
+
+INDEX = pa.schema([PASSAGES.field(name) for name in ("id", "document_id", "text", "language")])
+COLUMNS = (*INDEX.names, "status", "embedding")
+"""What `write` reads."""
+
+Rows = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+_PASSAGE_BLOCK, _QUERY_BLOCK = 4096, 1024
+"""Block of the score matrix: 16 MB of float32, and some 40 MB with the comparisons on it."""
+_ROUNDING = 1e-6
+"""Scores this near are the same: the rounding error of a float32 product of unit vectors stays below it up to some
+4,096 dimensions, and would else put an equal passage above the positive, depending on the shape of the matrix."""
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What a search found, per query."""
+
+    rank: npt.NDArray[np.int32]
+    """[n]: 1 + number of passages outside the positive's cluster that score above the positive."""
+    cosine: Floats
+    """[n]: of query and positive."""
+    rows: Rows
+    """[n, top]: best passages outside the positive's cluster, best first, equal ones by row; -1 where none is left."""
+    scores: Floats
+    """[n, top]: their cosines; -inf where none is left."""
+
+
+def vectors_of(column: pa.ChunkedArray) -> npt.NDArray[np.float16]:
+    """Turn a list column of equal lengths, without nulls, into float16 [n, d]."""
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(column), -1) if len(column) else np.zeros((0, 0), np.float16)
+
+
+def write(shards: Iterable[pa.Table], folder: Path, *, threshold: float, ngram: int) -> tuple[int, int]:
+    """Write the index of the ok rows of `shards` (columns COLUMNS); return the numbers of passages and of near-copies.
+
+    Texts and vectors stream through; what is held is NearCopies' 520 bytes a passage.
+    """
+    near, passages, dimensions = NearCopies(threshold, ngram), 0, 0
+    with (
+        pa.OSFile(str(folder / "passages.arrow"), "wb") as sink,
+        pa.ipc.new_file(sink, INDEX) as texts,
+        (folder / "vectors.npy").open("w+b") as vectors,
+    ):
+        _npy_header(vectors, 0, 0)
+        for shard in shards:
+            kept = shard.filter(pc.equal(shard.column("status"), OK))
+            if not kept.num_rows:
+                continue
+            block = vectors_of(kept.column("embedding"))
+            dimensions = dimensions or block.shape[1]
+            if block.shape[1] != dimensions:
+                raise VerifyError(
+                    f"passages have vectors of {dimensions} and of {block.shape[1]} dimensions",
+                    fix="delete the folder of the stage `personas` and run again",
+                )
+            vectors.write(block.tobytes())
+            texts.write_table(kept.select(INDEX.names).cast(INDEX).combine_chunks())
+            near.add(kept.column("text").to_pylist())
+            passages += kept.num_rows
+        vectors.seek(0)
+        _npy_header(vectors, passages, dimensions)
+    clusters = near.labels()
+    np.save(folder / "clusters.npy", clusters)
+    return passages, int((clusters != np.arange(passages)).sum())
+
+
+def _npy_header(stream: Any, rows: int, dimensions: int) -> None:
+    """Write a header, or write it over: numpy pads it, so that the length is the same for any number of rows."""
+    npy.write_array_header_1_0(  # type: ignore[no-untyped-call]
+        stream, {"descr": "<f2", "fortran_order": False, "shape": (rows, dimensions)}
+    )
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator["PassageIndex"]:
+    """Open the index in `folder`. Raises StoreError when a file is missing or damaged."""
+    with contextlib.ExitStack() as stack:
+        try:
+            source = stack.enter_context(pa.memory_map(str(folder / "passages.arrow")))
+            clusters = np.load(folder / "clusters.npy")
+            vectors = np.load(folder / "vectors.npy", mmap_mode="r" if len(clusters) else None)
+            index = PassageIndex(pa.ipc.open_file(source), vectors, clusters)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise StoreError(
+                f"{folder}: the index cannot be read: {error}",
+                fix="delete the folder and run again: only that stage is redone",
+            ) from error
+        yield index
+
+
+class PassageIndex:
+    """An index that is open. Texts and vectors stay on disk, in the system's page cache as far as there is room.
+
+    Held in memory, per passage: 20 bytes of id, 8 of its place in their order, 8 of its cluster: 36 in all.
+    """
+
+    def __init__(self, texts: Any, vectors: npt.NDArray[np.float16], clusters: Rows) -> None:
+        self._texts, self.vectors, self.clusters = texts, vectors, clusters
+        batches = (texts.get_batch(number).column("id") for number in range(texts.num_record_batches))
+        ids = [np.array(batch.to_pylist(), "S20") for batch in batches] or [np.zeros(0, "S20")]
+        self._starts = np.cumsum([0, *(len(batch) for batch in ids)])
+        joined = np.concatenate(ids)
+        self._order = np.argsort(joined, kind="stable")
+        self._ids = joined[self._order]
+
+    def __len__(self) -> int:
+        return len(self.clusters)
+
+    def rows_of(self, ids: Sequence[str]) -> Rows:
+        """Return the row of each passage id, int64 [n]. Raises VerifyError for an id that is not in the index."""
+        wanted = np.array(list(ids), "S20") if len(ids) else np.zeros(0, "S20")
+        places = np.searchsorted(self._ids, wanted)
+        known = places < len(self._ids)
+        known[known] = self._ids[places[known]] == wanted[known]
+        if not known.all():
+            raise VerifyError(
+                f"passage {wanted[~known][0].decode()!r} is not in the index of {len(self)} passages",
+                fix="this is a bug in the stages before: please report it",
+            )
+        return self._order[places]
+
+    def take(self, column: str, rows: Rows) -> npt.NDArray[np.object_]:
+        """Return the strings of `column` (a name of INDEX) at `rows`, object [n]."""
+        distinct, inverse = np.unique(rows, return_inverse=True)
+        cuts = np.searchsorted(distinct, self._starts)
+        found: list[str] = []
+        for number in np.flatnonzero(np.diff(cuts)):
+            local = distinct[cuts[number] : cuts[number + 1]] - self._starts[number]
+            found += self._texts.get_batch(int(number)).column(column).take(pa.array(local)).to_pylist()
+        return np.array(found, object)[inverse]
+
+    def texts(self, rows: Rows) -> list[str]:
+        return [str(text) for text in self.take("text", rows)]
+
+    def search(self, queries: Floats, positives: Rows, top: int) -> Hits:
+        """Rank each query's positive among all passages, and find the `top` nearest others.
+
+        `queries` is float32 [n, d] of unit length, `positives` int64 [n] rows. Memory does not grow with passages.
+        """
+        blocks = range(0, max(1, len(queries)), _QUERY_BLOCK)
+        found = [self._search(queries[at : at + _QUERY_BLOCK], positives[at : at + _QUERY_BLOCK], top) for at in blocks]
+        return Hits(*(np.concatenate([getattr(hits, name) for hits in found]) for name in Hits.__annotations__))
+
+    def _search(self, queries: Floats, positives: Rows, top: int) -> Hits:
+        cosine = np.einsum("nd,nd->n", queries, self.vectors[positives].astype(np.float32)).astype(np.float32)
+        own = self.clusters[positives][:, None]
+        rank, nearest = np.ones(len(queries), np.int32), Nearest(len(queries), top)
+        for at in range(0, len(self) if len(queries) else 0, _PASSAGE_BLOCK):
+            scores = queries @ self.vectors[at : at + _PASSAGE_BLOCK].astype(np.float32).T
+            scores[own == self.clusters[at : at + _PASSAGE_BLOCK]] = -np.inf
+            rank += (scores > cosine[:, None] + _ROUNDING).sum(axis=1, dtype=np.int32)
+            nearest.offer(scores, at)
+        return Hits(rank, cosine, nearest.rows, nearest.scores)

@@ -1,0 +1,298 @@
+"""Rows out of files and Hub datasets, as a stream, each with where it came from.
+
+A row that cannot be read is a row too: it says why, and costs nobody else. What is wrong with a whole file (no such
+path, no such column, damaged) is an InputError. Local files are read with the standard library and pyarrow, so that
+the bad line can be named; the Hub with `datasets`.
+"""
+
+import csv
+import glob
+import gzip
+import io
+import itertools
+import json
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synth.errors import InputError
+from synth.plugins import did_you_mean
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a source; a text file is one row, with columns `text` and `title`."""
+
+    file: str
+    number: int
+    """Line or row, from 1, in the file; 0 when the file is the row."""
+    values: Mapping[str, Any] | None
+    """Null when the row cannot be read."""
+    error: str = ""
+    title: str = ""
+    """Of a text file: its first heading, else its name."""
+
+    @property
+    def source(self) -> str:
+        return f"{self.file}:{self.number}" if self.number else self.file
+
+
+@dataclass(frozen=True)
+class File:
+    path: Path
+    name: str
+    """Path below the folder that was asked for: what a dataset may say of where it came from."""
+    ending: str
+    """One of ENDINGS, or another one, which makes the file a row that cannot be read."""
+
+    def open(self) -> IO[bytes]:
+        return gzip.open(self.path, "rb") if self.path.suffix.lower() == ".gz" else self.path.open("rb")  # type: ignore[return-value]
+
+
+Read = Callable[[File, Sequence[str]], Iterator[Row]]
+
+_PEEK = 100
+"""Rows of a JSONL file or stream that must show each column at least once: rows may leave null columns out."""
+_LONGEST_FIELD = 1 << 24
+"""Characters of a CSV field. Without a bound, one lost quote makes the rest of the file a field."""
+
+
+def files(path: str) -> list[File]:
+    """Return the files that `path` (a file, folder or glob) stands for, sorted by name.
+
+    In a folder, hidden files are passed over; raises InputError when there is nothing that can be read.
+    """
+    at = Path(path).expanduser()
+    if at.is_dir():
+        below = [Path(top, name) for top, _, names in os.walk(at, onerror=_unlistable) for name in names]
+        found = [_file(p, at) for p in below if not any(part.startswith(".") for part in p.relative_to(at).parts)]
+        if not any(file.ending in ENDINGS for file in found):
+            raise InputError(
+                f"{path}: no file in this folder can be read"
+                + (
+                    f"; endings there: {', '.join(sorted({f.ending or 'none' for f in found}))}"
+                    if found
+                    else ": it is empty"
+                ),
+                fix=f"put files into it that end in {_WANTED}",
+            )
+    elif at.exists():
+        found = [_file(at, at.parent)]
+    else:
+        root = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), at.parts))
+        found = [_file(Path(p), root) for p in glob.glob(str(at), recursive=True) if Path(p).is_file()]
+        if not found and glob.has_magic(str(at)):
+            raise InputError(f"{path}: no file matches", fix="mend the glob; `**` stands for any number of folders")
+    if not found:
+        there = [p.name for p in at.parent.iterdir()] if at.parent.is_dir() else []
+        raise InputError(
+            f"{path}: no such file or folder{did_you_mean(at.name, there)}",
+            fix="mend the path, or give a folder or glob",
+        )
+    if not at.is_dir() and (odd := next((file for file in found if file.ending not in ENDINGS), None)):
+        raise InputError(
+            f"{odd.path}: files ending in {odd.ending or 'nothing'} cannot be read", fix=f"convert it to {_WANTED}"
+        )
+    return sorted(found, key=lambda file: file.name)
+
+
+def rows(
+    *,
+    path: str | None = None,
+    dataset: str | None = None,
+    config: str | None = None,
+    split: str = "train",
+    revision: str | None = None,
+    columns: Sequence[str] = (),
+    limit: int | None = None,
+) -> Iterator[Row]:
+    """Yield the rows of a local `path` or of a Hub `dataset`, in order, with at least `columns` (all when empty).
+
+    Raises InputError where a path, file, dataset or column is not there or cannot be read.
+    """
+    if path is not None:
+        source = read(files(path), columns)
+    elif dataset is not None:
+        source = _hub(dataset, config, split, revision, columns)
+    else:
+        raise ValueError("neither path nor dataset")
+    return itertools.islice(source, limit)
+
+
+def read(found: Iterable[File], columns: Sequence[str] = ()) -> Iterator[Row]:
+    """Yield the rows of `found`, as `rows` does."""
+    for file in found:
+        try:
+            yield from ENDINGS.get(file.ending, _unsupported)(file, columns)
+        except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+            raise InputError(
+                f"{file.path}: cannot be read: {getattr(error, 'strerror', None) or error}",
+                fix="is it whole, and may you read it? Replace it, or leave it out",
+            ) from error
+
+
+def stamp(file: File) -> tuple[str, int, int]:
+    """Return name, bytes and nanoseconds of the last change: what tells that a file is still the same."""
+    try:
+        stat = file.path.stat()
+    except OSError as error:
+        raise InputError(f"{file.path}: cannot be read: {error.strerror}", fix="mend or remove the link") from error
+    return file.name, stat.st_size, stat.st_mtime_ns
+
+
+def _unlistable(error: OSError) -> None:
+    raise InputError(f"{error.filename}: cannot be listed: {error.strerror}", fix="mend its permissions") from error
+
+
+def _file(path: Path, root: Path) -> File:
+    name = os.fsencode(path.relative_to(root)).decode("utf-8", "replace")
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    ending = suffixes[0] if len(suffixes) == 2 and suffixes[1] == ".gz" and suffixes[0] != ".parquet" else ""
+    return File(path, name, ending or path.suffix.lower())
+
+
+def _check(where: str, columns: Sequence[str], there: Iterable[str]) -> None:
+    there = list(there)
+    for column in columns:
+        if column not in there:
+            raise InputError(
+                f"{where}: no column {column!r}{did_you_mean(column, there)} (columns: {', '.join(there) or 'none'})",
+                fix="name the right columns under `columns`, or leave this file out",
+            )
+
+
+def _unsupported(file: File, _: Sequence[str]) -> Iterator[Row]:
+    yield Row(file.name, 0, None, f"files ending in {file.ending or 'nothing'} cannot be read")
+
+
+def _parquet(file: File, columns: Sequence[str]) -> Iterator[Row]:
+    with pq.ParquetFile(file.path) as source:
+        _check(str(file.path), columns, source.schema_arrow.names)
+        number = 0
+        for batch in source.iter_batches(batch_size=256, columns=list(columns) or None):
+            for i in range(batch.num_rows):
+                number += 1
+                try:  # row by row: to_pylist() would lose the batch for one string that is not UTF-8
+                    yield Row(file.name, number, {name: batch.column(name)[i].as_py() for name in batch.schema.names})
+                except UnicodeDecodeError as error:
+                    yield Row(file.name, number, None, _not_utf8(error))
+
+
+def _jsonl(file: File, columns: Sequence[str]) -> Iterator[Row]:
+    with file.open() as stream:
+        yield from _peeked(str(file.path), columns, _json_rows(file.name, stream))
+
+
+def _json_rows(name: str, lines: Iterable[bytes]) -> Iterator[Row]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line.rstrip().decode("utf-8-sig" if number == 1 else "utf-8"))
+        except UnicodeDecodeError as error:
+            yield Row(name, number, None, _not_utf8(error))
+        except json.JSONDecodeError as error:
+            yield Row(name, number, None, f"not JSON: {error.msg} at column {error.colno}")
+        except (ValueError, RecursionError) as error:  # a number of 5000 digits, 1000 brackets
+            yield Row(name, number, None, f"not JSON that can be read: {error}")
+        else:
+            is_row = isinstance(values, dict)
+            yield (
+                Row(name, number, values, "")
+                if is_row
+                else Row(name, number, None, f"a JSON {_kind(values)}, not an object")
+            )
+
+
+def _peeked(where: str, columns: Sequence[str], source: Iterator[Row]) -> Iterator[Row]:
+    """Check the columns of a source whose rows may each have others, by its first rows."""
+    first = list(itertools.islice(source, _PEEK))
+    if any(row.values is not None for row in first):
+        _check(where, columns, dict.fromkeys(key for row in first for key in row.values or ()))
+    yield from first
+    yield from source
+
+
+def _csv(file: File, columns: Sequence[str]) -> Iterator[Row]:
+    """The header's own separator (comma, semicolon, tab or bar) is the file's."""
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
+    with io.TextIOWrapper(file.open(), encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+        start = stream.readline()
+        separator = max(",;\t|", key=start.count)
+        header = next(csv.reader([start], delimiter=separator), [])
+        _check(str(file.path), columns, header)
+        source = csv.reader(stream, delimiter=separator)
+        while True:
+            number = source.line_num + 2
+            try:
+                values = next(source)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Row(file.name, number, None, f"not CSV: {error}")
+                continue
+            if len(values) != len(header):
+                if values:
+                    yield Row(file.name, number, None, f"{len(values)} fields, the header has {len(header)}")
+            elif any(re.search("[\udc80-\udcff]", value) for value in values if not value.isascii()):
+                yield Row(file.name, number, None, "not UTF-8")
+            else:
+                yield Row(file.name, number, dict(zip(header, values, strict=True)))
+
+
+def _text(file: File, columns: Sequence[str]) -> Iterator[Row]:
+    _check(str(file.path), columns, ("text", "title"))
+    with file.open() as stream:
+        data = stream.read()
+    stem = file.name.rsplit("/", 1)[-1].removesuffix(".gz").removesuffix(".GZ").rsplit(".", 1)[0]
+    try:
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        yield Row(file.name, 0, None, _not_utf8(error))
+        return
+    title = stem
+    if file.ending == ".md":
+        text = re.sub(r"\A---\r?\n.*?\n---\s*\n", "", text, flags=re.DOTALL)  # a site generator's settings
+        if heading := re.search(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", text, re.MULTILINE):
+            title = heading[1]
+    yield Row(file.name, 0, {"text": text, "title": title}, title=title)
+
+
+def _hub(dataset: str, config: str | None, split: str, revision: str | None, columns: Sequence[str]) -> Iterator[Row]:
+    where = " ".join(part for part in (dataset, config, split) if part)
+    try:
+        import datasets
+
+        stream = datasets.load_dataset(dataset, config, split=split, revision=revision, streaming=True)
+        if stream.column_names:
+            _check(where, columns, stream.column_names)
+        name = f"{dataset}/{split}"
+        found = (Row(name, number, values) for number, values in enumerate(stream, 1))
+        yield from found if stream.column_names else _peeked(where, columns, found)
+    except (InputError, GeneratorExit):
+        raise
+    except Exception as error:  # `datasets` raises anything: HTTP errors, ValueError, its own; all are the input's
+        raise InputError(
+            f"dataset {where}: cannot be read: {type(error).__name__}: {error}",
+            fix="check its name, `config`, `split` and `revision`, the network, and whether it asks for a token (HF_TOKEN)",
+        ) from error
+
+
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    return f"not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start}"
+
+
+def _kind(value: object) -> str:
+    kinds = {list: "array", str: "string", bool: "boolean", type(None): "null"}
+    return kinds.get(type(value), "number")
+
+
+ENDINGS: Mapping[str, Read] = {".parquet": _parquet, ".jsonl": _jsonl, ".csv": _csv, ".txt": _text, ".md": _text}
+_WANTED = ".parquet, .jsonl, .csv, .txt or .md (or .gz of all but Parquet)"

@@ -1,0 +1,62 @@
+"""clusters: which queries say nearly the same, and which of them is kept."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from synth.config import Config, Dedup
+from synth.minhash import NearCopies
+from synth.schemas import CLUSTERED, OK
+from synth.stage import Fold, Stage, Workspace
+
+CLUSTERS = pa.schema([CLUSTERED.field("id"), pa.field("cluster", pa.string(), nullable=False)])
+
+
+def stage(config: Config, after: Stage) -> Fold:
+    return Fold(
+        name="clusters",
+        does="find queries that say nearly the same",
+        after=(after,),
+        writes=CLUSTERS,
+        settings=config.dedup.model_dump(mode="json"),
+        fn=partial(fold, settings=config.dedup),
+        columns=("id", "query", "status", "cosine"),
+    )
+
+
+def fold(shards: Iterator[pa.Table], workspace: Workspace, *, settings: Dedup) -> Mapping[str, int]:
+    """Write clusters.parquet (schema CLUSTERS): the rows that are ok and not kept, by id, and the id kept for each.
+
+    Kept is the row of the highest cosine, of the lowest id among equals, whatever the order of rows. Holds 24 bytes a
+    row for id and cosine, and NearCopies' 520.
+    """
+    near = NearCopies(settings.threshold, settings.ngram, settings.permutations)
+    ids, cosines = [np.zeros(0, "S20")], [np.zeros(0, np.float32)]
+    for rows in shards:
+        rows = rows.filter(pc.equal(rows.column("status"), OK))
+        near.add(rows.column("query").to_pylist())
+        ids.append(np.array(rows.column("id").to_pylist(), "S20"))
+        cosines.append(np.array(rows.column("cosine").to_pylist(), np.float32))
+    names = np.concatenate(ids)
+    kept = best(near.labels(), names, np.concatenate(cosines))
+    out = np.flatnonzero(kept != np.arange(len(kept)))
+    out = out[np.argsort(names[out])]
+    columns = [pa.array(names[rows].astype(str).tolist(), pa.string()) for rows in (out, kept[out])]
+    pq.write_table(pa.Table.from_arrays(columns, schema=CLUSTERS), workspace.folder / "clusters.parquet")
+    return {"clusters": len(kept) - len(out), "duplicates": len(out)}
+
+
+def best(
+    labels: npt.NDArray[np.int64], ids: npt.NDArray[np.bytes_], cosines: npt.NDArray[np.float32]
+) -> npt.NDArray[np.int64]:
+    """Return per row the number of the row to keep of its group: highest cosine, then lowest id."""
+    order = np.lexsort((ids, -cosines, labels))
+    _, first, inverse = np.unique(labels[order], return_index=True, return_inverse=True)
+    kept = np.empty(len(labels), np.int64)
+    kept[order] = order[first[inverse]]
+    return kept

@@ -1,0 +1,95 @@
+"""negatives: for each query, passages that are near it and do not answer it."""
+
+import contextlib
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from synth import index
+from synth.config import Config, Negatives
+from synth.index import PassageIndex
+from synth.nearest import positions
+from synth.schemas import MINED, OK, annotate
+from synth.stage import Map, Stage, Workspace
+
+
+def stage(config: Config, after: Stage, passages: Stage) -> Map:
+    """`passages` is the index."""
+    return Map(
+        name="negatives",
+        does="find hard negatives",
+        after=(after, passages),
+        writes=MINED,
+        settings=config.negatives.model_dump(mode="json"),
+        open=partial(_open, passages=passages),
+        fn=partial(mine, settings=config.negatives),
+    )
+
+
+@contextlib.contextmanager
+def _open(workspace: Workspace, *, passages: Stage) -> Iterator[PassageIndex]:
+    with index.opened(workspace.of(passages)) as opened:
+        yield opened
+
+
+def mine(rows: pa.Table, passages: PassageIndex, *, settings: Negatives) -> pa.Table:
+    """Give pairs (schemas.CLUSTERED) their negatives (schemas.MINED), hardest first, from their `candidates`.
+
+    A query with fewer than `minimum` (or than `per_query`, if that is less) is rejected as `too_few_negatives`, with
+    those that were found. Rows that are not ok get none.
+    """
+    ok = np.array([status == OK for status in rows.column("status").to_pylist()], bool)
+    candidates = rows.column("candidates").combine_chunks()
+    query = np.repeat(np.arange(len(ok)), candidates.value_lengths().to_numpy(zero_copy_only=False))
+    row, score = (field.to_numpy(zero_copy_only=False) for field in candidates.flatten().flatten())
+    chosen = choose(rows, passages, ok, query, row, score, settings)
+    query, row, score = query[chosen], row[chosen], score[chosen]
+
+    number = np.bincount(query, minlength=len(ok))
+    offsets = pa.array(np.r_[0, np.cumsum(number)].astype(np.int32))
+    values = {
+        "negatives": passages.texts(row),
+        "negative_ids": passages.take("id", row).tolist(),
+        "negative_scores": score,
+    }
+    for name, items in values.items():
+        kind = MINED.field(name).type
+        lists = pa.ListArray.from_arrays(offsets, pa.array(items, kind.value_type), type=kind)
+        rows = rows.append_column(MINED.field(name), lists)
+    enough = min(settings.minimum, settings.per_query)
+    return annotate(
+        rows.select(MINED.names), (f"too_few_negatives: {found}" if found < enough else None for found in number)
+    )
+
+
+def choose(
+    rows: pa.Table,
+    passages: PassageIndex,
+    ok: npt.NDArray[np.bool_],
+    query: npt.NDArray[np.int64],
+    row: npt.NDArray[np.int64],
+    score: npt.NDArray[np.float32],
+    settings: Negatives,
+) -> npt.NDArray[np.int64]:
+    """Return which of the candidates, given flat and best first per query, become negatives: int64 [chosen], sorted.
+
+    `query` is the place in `rows`, `row` the row in the index. The positive, its near-copies and passages of the same
+    text share a cluster, and are out; of any other cluster only the first may serve.
+    """
+    cosine = np.nan_to_num(rows.column("cosine").to_numpy().astype(np.float32))
+    own = np.zeros(len(ok), np.int64)
+    own[ok] = passages.clusters[passages.rows_of(rows.column("passage_id").filter(pa.array(ok)).to_pylist())]
+    cluster = passages.clusters[row]
+    left = np.flatnonzero(ok[query] & (score < settings.max_positive_ratio * cosine[query]) & (cluster != own[query]))
+    if not settings.same_document:
+        documents = np.array(rows.column("document_id").to_pylist(), object)
+        left = left[passages.take("document_id", row[left]) != documents[query[left]]]
+    order = np.lexsort((left, cluster[left], query[left]))
+    together = np.stack([query[left][order], cluster[left][order]])
+    first = np.r_[True, (together[:, 1:] != together[:, :-1]).any(axis=0)][: len(left)]
+    left = np.sort(left[order[first]])
+    place = positions(query[left])
+    return left[(place >= settings.skip) & (place < settings.skip + settings.per_query)]

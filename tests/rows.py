@@ -1,0 +1,104 @@
+"""Whole rows for tables in tests: every column of a schema has a value, and a test names only what it is about."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from synth.schemas import CLUSTERED, OK, PAIRS, PASSAGES, PERSONAS, SCORED, stable_id, table
+
+STATE = {"status": OK, "reason": None, "detail": None}
+
+
+def passage(**changes: Any) -> dict[str, Any]:
+    """A row of schemas.PASSAGES; its id is the hash of its text, as in the corpus stage."""
+    text = changes.get("text", "Otters sleep holding hands.")
+    row = {
+        "id": stable_id("passage", text),
+        "document_id": "d1",
+        "source": "docs.jsonl:1",
+        "title": "Otters",
+        "text": text,
+        "language": "en",
+        "tokens": 7,
+        **STATE,
+    }
+    return _changed(row, changes)
+
+
+def embedded(vector: Sequence[float], **changes: Any) -> dict[str, Any]:
+    """A row of schemas.PERSONAS."""
+    return {**passage(**changes), "personas": ["A zookeeper."], "embedding": np.asarray(vector, np.float16)}
+
+
+def pair(**changes: Any) -> dict[str, Any]:
+    """A row of schemas.PAIRS; `passage` also sets its id and the positive, `query` the row's id, unless they are given."""
+    text, query = changes.get("passage", "Otters sleep holding hands."), changes.get("query", "how do otters sleep")
+    row = {
+        "id": stable_id("row", query, text),
+        "task": "retrieval",
+        "ordinal": 0,
+        "seed": 1,
+        "passage_id": stable_id("passage", text),
+        "document_id": "d1",
+        "source": "docs.jsonl:1",
+        "title": "Otters",
+        "passage": text,
+        "passage_language": "en",
+        "query_language": "en",
+        "length": "short",
+        "words": 5,
+        "personas": ["A zookeeper."],
+        "instruction": "Given a question, retrieve passages that answer it",
+        "query": query,
+        "positive": text,
+        "type": "acquire_knowledge",
+        "difficulty": "high_school",
+        "persona": "A zookeeper.",
+        "templates": "t",
+        "model": "m",
+        "examples": [],
+        "requests": [],
+        **STATE,
+    }
+    return _changed(row, changes)
+
+
+def scored(**changes: Any) -> dict[str, Any]:
+    """A row of schemas.SCORED; candidates are given as (row, score)."""
+    extra = {"cosine": changes.pop("cosine", 0.6), "rank": changes.pop("rank", 1)}
+    found = [{"row": row, "score": score} for row, score in changes.pop("candidates", [])]
+    return {**pair(**changes), **extra, "candidates": found}
+
+
+def clustered(**changes: Any) -> dict[str, Any]:
+    """A row of schemas.CLUSTERED."""
+    cluster = changes.pop("cluster", None)
+    row = scored(**changes)
+    return {**row, "cluster": cluster or row["id"]}
+
+
+def passages(*rows: dict[str, Any]) -> pa.Table:
+    return table(PASSAGES, rows)
+
+
+def embeddings(*rows: dict[str, Any]) -> pa.Table:
+    return table(PERSONAS, rows)
+
+
+def pairs(*rows: dict[str, Any]) -> pa.Table:
+    return table(PAIRS, rows)
+
+
+def scores(*rows: dict[str, Any]) -> pa.Table:
+    return table(SCORED, rows)
+
+
+def clusters(*rows: dict[str, Any]) -> pa.Table:
+    return table(CLUSTERED, rows)
+
+
+def _changed(row: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    assert changes.keys() <= row.keys(), f"no such columns: {changes.keys() - row.keys()}"
+    return row | changes

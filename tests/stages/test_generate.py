@@ -1,0 +1,171 @@
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from synth import config, schemas
+from synth.engines import Request, Response, scripted
+from synth.errors import BudgetError, ModelError
+from synth.stage import Map, Stage, Workspace
+from synth.stages import generate
+
+PLANNED = Stage(name="plan", does="", writes=schemas.PLAN)
+
+
+def made(**engine: Any) -> config.Config:
+    return config.parse(
+        config.Config,
+        {
+            "name": "t",
+            "corpus": {"path": str(Path(__file__))},
+            "tasks": {"retrieval": {}},
+            "engine": {"kind": "scripted", "in_flight": 4, **engine},
+            "embedder": {"kind": "hashing"},
+            "prompts": str(Path(__file__).parents[1] / "data" / "prompts"),
+        },
+        where="",
+    )
+
+
+def plans(number: int) -> pa.Table:
+    return schemas.table(
+        schemas.PLAN,
+        [
+            {
+                "id": f"row{n}", "task": "retrieval", "ordinal": 0, "seed": n, "passage_id": f"p{n}", "document_id": "d",
+                "source": "f:1", "title": "Rust", "passage": f"Iron number {n} rusts quickly in very damp salty winds.",
+                "passage_language": "en", "query_language": "en", "length": "short", "words": 5, "personas": ["x", "y"],
+            }
+            for n in range(number)
+        ],
+    )  # fmt: skip
+
+
+class Counts:
+    def __init__(self) -> None:
+        self.totals: Counter[str] = Counter()
+
+    def advance(self, rows: int, ok: int, **totals: float) -> None:
+        self.totals.update(rows=rows, ok=ok, **{name: int(value) for name, value in totals.items()})
+
+
+def run(stage: Map, rows: pa.Table, folder: Path) -> tuple[pa.Table, Counter[str]]:
+    counts = Counts()
+    with stage.open(Workspace(folder, folder, counts)) as generator:
+        return asyncio.run(stage.fn(rows, generator)), counts.totals  # type: ignore[arg-type]
+
+
+def test_rows_come_back_whole_and_in_order(tmp_path: Path) -> None:
+    stage = generate.stage(made(), PLANNED)
+    written, counts = run(stage, plans(9), tmp_path)
+    assert written.schema == schemas.PAIRS
+    assert written.column("id").to_pylist() == [f"row{n}" for n in range(9)]
+    row = written.to_pylist()[0]
+    assert {
+        name: row[name] for name in ("query", "positive", "persona", "type", "difficulty", "model", "status", "reason")
+    } == {
+        "query": "What is known about quickly number rusts salty?",
+        "positive": "Iron number 0 rusts quickly in very damp salty winds.",
+        "persona": "y",
+        "type": "acquire_knowledge",
+        "difficulty": "university",
+        "model": "scripted",
+        "status": "ok",
+        "reason": None,
+    }
+    assert len(row["requests"]) == 2
+    assert row["examples"] == ['{"query": "a worked example"}']
+    assert (counts["rows"], counts["ok"], counts["requests"], counts["replayed"]) == (9, 9, 18, 0)
+
+
+def test_a_second_run_asks_nothing_and_writes_the_same(tmp_path: Path) -> None:
+    stage = generate.stage(made(), PLANNED)
+    first, _ = run(stage, plans(9), tmp_path)
+    again, counts = run(stage, plans(9), tmp_path)
+    assert again == first
+    assert (counts["requests"], counts["replayed"]) == (18, 18)
+
+
+def test_junk_is_rejected_and_refusals_are_failures_with_reasons(tmp_path: Path) -> None:
+    stage = generate.stage(made(junk=0.3, failing=0.1).model_copy(update={"max_failed": 1.0}), PLANNED)
+    written, _ = run(stage, plans(60), tmp_path)
+    found = schemas.counts(written)
+    assert set(found) == {"ok", "rejected/unparsable", "failed/refused"}
+    assert sum(found.values()) == 60
+
+
+def test_too_many_failures_stop_the_run_early(tmp_path: Path) -> None:
+    stage = generate.stage(made(failing=0.9), PLANNED)
+    with pytest.raises(
+        BudgetError, match=r"\d+ of 50 rows failed in the engine, the last one with refused: scripted refusal"
+    ):
+        run(stage, plans(500), tmp_path)
+
+
+class Dying:
+    """Answers 5 requests, then dies."""
+
+    def __init__(self, real: scripted.ScriptedEngine) -> None:
+        self.real, self.left, self.answered = real, 5, 0
+
+    async def complete(self, request: Request) -> Response:
+        if not self.left:
+            raise ModelError("engine died")
+        self.left -= 1
+        answer = await self.real.complete(request)
+        self.answered += 1
+        return answer
+
+
+def test_a_dead_engine_stops_the_run_and_keeps_what_it_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = generate.stage(made(), PLANNED)
+    real = scripted.ScriptedEngine
+    with monkeypatch.context() as patched, pytest.raises(ModelError, match="engine died"):
+        dying = Dying(real(scripted.Settings(kind="scripted")))
+        patched.setattr(scripted, "ScriptedEngine", lambda settings: dying)
+        run(stage, plans(9), tmp_path)
+    _, counts = run(stage, plans(9), tmp_path)
+    assert counts["replayed"] == dying.answered >= 3
+
+
+class Watching:
+    """Counts how many requests are under way."""
+
+    def __init__(self, real: scripted.ScriptedEngine) -> None:
+        self.real, self.now, self.most = real, 0, 0
+
+    async def complete(self, request: Request) -> Response:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0)
+        answer = await self.real.complete(request)
+        self.now -= 1
+        return answer
+
+
+def test_rows_under_way_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines: list[Watching] = []
+    real = scripted.ScriptedEngine
+
+    def watched(settings: scripted.Settings) -> Watching:
+        engines.append(Watching(real(settings)))
+        return engines[-1]
+
+    monkeypatch.setattr(scripted, "ScriptedEngine", watched)
+    run(generate.stage(made(), PLANNED), plans(40), tmp_path)
+    assert engines[0].most == 4
+
+
+def test_what_shapes_answers_is_in_the_fingerprint_and_what_does_not_is_not(tmp_path: Path) -> None:
+    base = generate.stage(made(), PLANNED).fingerprint
+    assert generate.stage(made(in_flight=8), PLANNED).fingerprint == base
+    assert generate.stage(made(sampling={"temperature": 0.1}), PLANNED).fingerprint != base
+    (tmp_path / "retrieval").mkdir()
+    (tmp_path / "retrieval" / "query.j2").write_text("{% call user() %}{{ passage }}{% endcall %}")
+    changed = made().model_copy(update={"prompts": str(tmp_path)})
+    assert generate.stage(changed, PLANNED).fingerprint != base

@@ -1,0 +1,114 @@
+import asyncio
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from synth.ask import Line, RowAsk, Unanswered, parse, schema_of
+from synth.config import Strict
+from synth.engines import EngineSettings, Request, RequestFailed, Response
+from synth.prompts import Prompts
+
+
+class Answer(Strict):
+    """Documented, which no grammar needs."""
+
+    title: str
+    kind: Literal["a", "b"]
+
+
+GOOD = Response('{"title": "t", "kind": "a"}', "stop")
+
+
+class Canned:
+    """An engine that gives what it was told, and counts."""
+
+    def __init__(self, *answers: Response | Exception) -> None:
+        self.answers, self.requests = list(answers), list[Request]()
+
+    async def complete(self, request: Request) -> Response:
+        self.requests.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Memory(dict[str, Response]):
+    async def put(self, key: str, response: Response) -> None:
+        self[key] = response
+
+
+def line(tmp_path: Path, engine: Canned, memory: Memory | None = None) -> Line:
+    text = "{% call user() %}one{% endcall %}{% call assistant() %}{}{% endcall %}{% call user() %}{{ x }}{% endcall %}"
+    (tmp_path / "step.j2").write_text(text)
+    return Line(
+        engine,
+        EngineSettings(kind="canned", model="m"),
+        Prompts((tmp_path,)),
+        memory if memory is not None else Memory(),
+    )
+
+
+def test_a_schema_has_no_titles_but_keeps_fields_of_that_name() -> None:
+    assert schema_of(Answer) == (
+        '{"additionalProperties": false, "properties": {"title": {"type": "string"}, '
+        '"kind": {"enum": ["a", "b"], "type": "string"}}, "required": ["title", "kind"], "type": "object"}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        (Response('{"title": "t", "kind"', "length", output_tokens=9), ("rejected", "cut_off", "9 tokens")),
+        (Response("Sure!", "stop"), ("rejected", "unparsable", "Invalid JSON: expected value at line 1 column 1")),
+        (Response('{"title": "t"}', "stop"), ("rejected", "unparsable", "kind: Field required")),
+        (
+            Response('{"title": 1, "kind": "a"}', "stop"),
+            ("rejected", "unparsable", "title: Input should be a valid string"),
+        ),
+        (
+            Response('{"title": "t", "kind": "c"}', "stop"),
+            ("rejected", "unparsable", "kind: Input should be 'a' or 'b'"),
+        ),
+        (
+            Response('{"title": "t", "kind": "a", "x": 1}', "stop"),
+            ("rejected", "unparsable", "x: Extra inputs are not permitted"),
+        ),
+    ],
+)
+def test_an_answer_that_is_none_ends_the_row(response: Response, expected: tuple[str, str, str]) -> None:
+    with pytest.raises(Unanswered) as end:
+        parse(response, Answer)
+    assert (end.value.status, end.value.reason, end.value.detail) == expected
+
+
+def test_what_was_answered_is_never_asked_again(tmp_path: Path) -> None:
+    engine, memory = Canned(GOOD), Memory()
+    first = asyncio.run(RowAsk(line(tmp_path, engine, memory), seed=1)("step", Answer, x="a"))
+    again = asyncio.run(RowAsk(line(tmp_path, engine, memory), seed=1)("step", Answer, x="a"))
+    assert first == again == Answer(title="t", kind="a")
+    assert len(engine.requests) == 1
+
+
+def test_another_seed_variable_or_sampling_is_another_request(tmp_path: Path) -> None:
+    engine, memory = Canned(GOOD, GOOD, GOOD), Memory()
+    for seed, x in ((1, "a"), (2, "a"), (1, "b")):
+        asyncio.run(RowAsk(line(tmp_path, engine, memory), seed=seed)("step", Answer, x=x))
+    assert len({request.key("m") for request in engine.requests} | {engine.requests[0].key("other")}) == 4
+
+
+def test_a_refused_request_fails_its_row_and_is_not_kept(tmp_path: Path) -> None:
+    memory = Memory()
+    ask = RowAsk(line(tmp_path, Canned(RequestFailed("prompt_too_long", "9 > 8")), memory), seed=1)
+    with pytest.raises(Unanswered) as end:
+        asyncio.run(ask("step", Answer, x="a"))
+    assert (end.value.status, end.value.reason, end.value.detail, memory) == ("failed", "prompt_too_long", "9 > 8", {})
+
+
+def test_a_row_remembers_its_keys_and_the_examples_shown(tmp_path: Path) -> None:
+    ask = RowAsk(line(tmp_path, Canned(GOOD, GOOD)), seed=1)
+    asyncio.run(ask("step", Answer, x="a"))
+    asyncio.run(ask("step", Answer, x="a"))
+    assert ask.examples == ["{}"]
+    assert len(set(ask.keys)) == 2  # the same question asked twice is drawn twice
