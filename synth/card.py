@@ -142,7 +142,7 @@ def header(facts: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
 def _licence(name: str) -> dict[str, str]:
     if _LICENCES.fullmatch(name.lower()):
         return {"license": name.lower()}
-    return {"license": "other", "license_name": re.sub(r"[^a-z0-9.-]+", "-", name.lower()).strip("-") or "other"}
+    return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-") or "other"}
 
 
 def _feature(field: pa.Field) -> dict[str, str]:

@@ -69,9 +69,11 @@ class Columns(Strict):
     """Which column of the corpus holds what."""
 
     text: str = "text"
+    """The document."""
     id: str | None = None
     """A stable id of the document; without one, the hash of its text is used."""
     title: str | None = None
+    """Its title."""
     language: str | None = None
     """ISO 639-1 code of the document; without one, or where it is empty, the language is detected."""
 
@@ -80,6 +82,7 @@ class Passages(Strict):
     """How documents are cut. Tokens are estimated from the script, since no model need be at hand."""
 
     max_tokens: int = Field(350, ge=16)
+    """Longest passage; a longer document is cut at the ends of sentences."""
     min_tokens: int = Field(12, ge=1)
     """A shorter passage is rejected as `too_short`."""
 
@@ -92,8 +95,11 @@ class Corpus(Strict):
     dataset: str | None = None
     """Name of a dataset on the Hub, read as a stream."""
     config: str | None = None
+    """Configuration of the dataset."""
     split: str = "train"
+    """Split of the dataset."""
     revision: str | None = None
+    """Commit, tag or branch of the dataset; a commit makes the run repeatable."""
     columns: Columns = Columns()
     limit: int | None = Field(None, ge=1)
     """Read only so many documents."""
@@ -114,11 +120,17 @@ class Personas(Strict):
     path: str | None = None
     """A .jsonl, .csv or .parquet file of one's own."""
     dataset: str | None = None
+    """Name of a dataset on the Hub."""
     config: str | None = None
+    """Configuration of the dataset."""
     split: str = "train"
+    """Split of the dataset."""
     revision: str | None = None
+    """Commit, tag or branch of the dataset."""
     column: str = "persona"
+    """Column that holds the persona."""
     limit: int | None = Field(None, ge=1)
+    """Read only so many personas."""
     licence: str | None = None
     """Carried into the dataset card; required with `path` or `dataset`."""
     candidates: int = Field(5, ge=1, le=10)
@@ -156,13 +168,16 @@ class Dedup(Strict):
     threshold: float = Field(0.7, gt=0, le=1)
     """Jaccard similarity from which two queries are one."""
     ngram: int = Field(4, ge=1)
+    """Characters per n-gram."""
     permutations: int = Field(128, ge=16)
+    """Of MinHash: the estimate's standard error is at most 1 / (2 √permutations)."""
 
 
 class Negatives(Strict):
     """Hard negatives, mined from the corpus."""
 
     per_query: int = Field(5, ge=0)
+    """Negatives to find for each query."""
     minimum: int = Field(1, ge=0)
     """A query with fewer is rejected as `too_few_negatives`; one between this and `per_query` stays, and is counted."""
     max_positive_ratio: float = Field(0.95, gt=0)
@@ -190,14 +205,19 @@ class Config(Strict):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Name of the run: its folder is `<outputs>/<name>/`."""
     outputs: str = "outputs"
+    """Folder of all runs."""
     seed: int = 0
+    """Of everything random in the run: another seed plans other rows."""
     corpus: Corpus
     personas: Personas = Personas()
     tasks: Annotated[dict[str, SerializeAsAny[Strict]], _by_name("tasks", all_by_default=False), Field(min_length=1)]
+    """What to write: settings per task."""
     prompts: str | None = None
     """A folder whose templates take the place of those of the same name in synth's own `prompts/`."""
     engine: Annotated[SerializeAsAny[KindSettings], _of_kind("engines")]
+    """What writes: a plug-in of synth/engines, by `kind`."""
     embedder: Annotated[SerializeAsAny[KindSettings], _of_kind("encoders")]
+    """What compares texts: a plug-in of synth/encoders, by `kind`."""
     filters: Annotated[dict[str, SerializeAsAny[Strict]], _by_name("filters", all_by_default=True)] = Field(
         {}, validate_default=True
     )

@@ -21,7 +21,7 @@ from numpy.lib import format as npy
 
 from synth.errors import StoreError, VerifyError
 from synth.minhash import NearCopies
-from synth.nearest import Nearest
+from synth.nearest import Nearest, positions
 from synth.schemas import OK, PASSAGES
 
 INDEX = pa.schema([PASSAGES.field(name) for name in ("id", "document_id", "text", "language")])
@@ -61,7 +61,7 @@ def vectors_of(column: pa.ChunkedArray) -> npt.NDArray[np.float16]:
 def write(shards: Iterable[pa.Table], folder: Path, *, threshold: float, ngram: int) -> tuple[int, int]:
     """Write the index of the ok rows of `shards` (columns COLUMNS); return the numbers of passages and of near-copies.
 
-    Texts and vectors stream through; what is held is NearCopies' 520 bytes a passage.
+    Texts and vectors stream through; what is held is NearCopies' 580 bytes a passage.
     """
     near, passages, dimensions = NearCopies(threshold, ngram), 0, 0
     with (
@@ -165,17 +165,30 @@ class PassageIndex:
 
         `queries` is float32 [n, d] of unit length, `positives` int64 [n] rows. Memory does not grow with passages.
         """
-        blocks = range(0, max(1, len(queries)), _QUERY_BLOCK)
-        found = [self._search(queries[at : at + _QUERY_BLOCK], positives[at : at + _QUERY_BLOCK], top) for at in blocks]
+        blocks = range(0, len(queries), _QUERY_BLOCK)
+        none = Nearest(0, top)
+        found = [Hits(np.zeros(0, np.int32), np.zeros(0, np.float32), none.rows, none.scores)]
+        found += [
+            self._search(queries[at : at + _QUERY_BLOCK], positives[at : at + _QUERY_BLOCK], top) for at in blocks
+        ]
         return Hits(*(np.concatenate([getattr(hits, name) for hits in found]) for name in Hits.__annotations__))
 
     def _search(self, queries: Floats, positives: Rows, top: int) -> Hits:
         cosine = np.einsum("nd,nd->n", queries, self.vectors[positives].astype(np.float32)).astype(np.float32)
-        own = self.clusters[positives][:, None]
+        own, above = self.clusters[positives], cosine[:, None] + np.float32(_ROUNDING)
         rank, nearest = np.ones(len(queries), np.int32), Nearest(len(queries), top)
-        for at in range(0, len(self) if len(queries) else 0, _PASSAGE_BLOCK):
+        for at in range(0, len(self), _PASSAGE_BLOCK):
             scores = queries @ self.vectors[at : at + _PASSAGE_BLOCK].astype(np.float32).T
-            scores[own == self.clusters[at : at + _PASSAGE_BLOCK]] = -np.inf
-            rank += (scores > cosine[:, None] + _ROUNDING).sum(axis=1, dtype=np.int32)
+            scores[_equal(own, self.clusters[at : at + _PASSAGE_BLOCK])] = -np.inf
+            rank += np.count_nonzero(scores > above, axis=1).astype(np.int32)
             nearest.offer(scores, at)
         return Hits(rank, cosine, nearest.rows, nearest.scores)
+
+
+def _equal(left: Rows, right: Rows) -> tuple[Rows, Rows]:
+    """Return all pairs of places at which `left` and `right` are equal. They are few: no matrix is made."""
+    order = np.argsort(right, kind="stable")
+    start = np.searchsorted(right, left, "left", sorter=order)
+    found = np.searchsorted(right, left, "right", sorter=order) - start
+    place = np.repeat(np.arange(len(left)), found)
+    return place, order[start[place] + positions(place)]

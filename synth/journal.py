@@ -91,6 +91,9 @@ class Journal:
             error: Exception | None = None
             try:
                 await asyncio.to_thread(self._commit, [(key, body) for key, body, _ in group])
+            except asyncio.CancelledError:
+                self._waiting = group + self._waiting  # the commit may not have begun: `flush` makes it
+                raise
             except sqlite3.Error as failure:
                 error = StoreError(f"{self._path}: {failure}", fix="free disk space, then run the same command again")
             for _, _, saved in group:

@@ -49,14 +49,18 @@ class NearCopies:
     """Collects texts batch by batch; `labels` says which belong together.
 
     Holds 8 bytes a text for the hash of its normalised form, and 4 bytes per permutation for its signature: 520 bytes
-    at 128 permutations. The text itself is not held. Two texts of 10^8 share a hash with a probability of 3 in 10,000.
+    at 128 permutations, and some 60 more while `labels` works. The text itself is not held. Among 10^8 texts, two share
+    a hash with a probability of 3 in 10,000.
     """
 
     threshold: float
     ngram: int
     permutations: int = 128
     _hashes: list[npt.NDArray[np.uint64]] = field(default_factory=list)
-    _signatures: list[npt.NDArray[np.uint32]] = field(default_factory=list)
+    _signatures: npt.NDArray[np.uint32] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._signatures = np.zeros((0, self.permutations), np.uint32)
 
     def add(self, texts: Sequence[str]) -> None:
         if not texts:
@@ -68,7 +72,10 @@ class NearCopies:
             seed=_SEED,
             hashfunc=zlib.crc32,
         )
-        self._signatures.append(np.stack([one.hashvalues for one in made]).astype(np.uint32))
+        at = len(self._signatures)
+        # In place: the system moves pages, where joining a list at the end would hold all of it twice.
+        self._signatures.resize((at + len(made), self.permutations), refcheck=False)
+        self._signatures[at:] = [one.hashvalues for one in made]
         self._hashes.append(np.fromiter(map(_hash, texts), np.uint64, len(texts)))
 
     def labels(self) -> Labels:
@@ -77,8 +84,7 @@ class NearCopies:
             return np.zeros(0, np.int64)
         # Sorted by the hash of the text: what is compared in a large bucket must not depend on the order of adding.
         _, first, inverse = np.unique(np.concatenate(self._hashes), return_index=True, return_inverse=True)
-        signatures = np.concatenate(self._signatures)[first]
-        groups = _connect(signatures, self.threshold)[inverse]
+        groups = _connect(self._signatures, first, self.threshold)[inverse]
         earliest = np.full(len(first), len(inverse), np.int64)
         np.minimum.at(earliest, groups, np.arange(len(inverse)))
         labels: Labels = earliest[groups]
@@ -89,15 +95,18 @@ def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
 
-def _connect(signatures: npt.NDArray[np.uint32], threshold: float) -> Labels:
-    """Return int64 [n]: connected components of the pairs whose estimated Jaccard similarity reaches `threshold`."""
-    parent = np.arange(len(signatures))
+def _connect(signatures: npt.NDArray[np.uint32], rows: Labels, threshold: float) -> Labels:
+    """Return int64 [rows]: connected components of the pairs whose estimated Jaccard similarity reaches `threshold`.
+
+    `signatures` is [n, permutations]; `rows` says which of them to look at, and in which order.
+    """
+    parent = np.arange(len(rows))
     # For a threshold of 1 the best choice is a single band, which datasketch refuses.
     bands = MinHashLSH(min(threshold, 0.95), signatures.shape[1], weights=_RECALL)
     for start, stop in bands.hashranges:
-        keys = np.zeros(len(signatures), np.uint64)
+        keys = np.zeros(len(rows), np.uint64)
         for column in range(start, stop):  # any mixing will do: a collision only costs a comparison
-            keys = (keys ^ signatures[:, column]) * np.uint64(0x9E3779B97F4A7C15)
+            keys = (keys ^ signatures[rows, column]) * np.uint64(0x9E3779B97F4A7C15)
             keys ^= keys >> np.uint64(29)
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
@@ -111,7 +120,7 @@ def _connect(signatures: npt.NDArray[np.uint32], threshold: float) -> Labels:
             left, right = left[apart], right[apart]
             for at in range(0, len(left), _PAIRS):
                 a, b = left[at : at + _PAIRS], right[at : at + _PAIRS]
-                near = (signatures[a] == signatures[b]).mean(axis=1) >= threshold
+                near = (signatures[rows[a]] == signatures[rows[b]]).mean(axis=1) >= threshold
                 for one, other in zip(a[near].tolist(), b[near].tolist(), strict=True):
                     _join(parent, one, other)
     return _flatten(parent)

@@ -30,10 +30,10 @@ class Nearest:
         """
         if self.k == 0 or scores.size == 0:
             return
-        floor = self.scores[:, -1]
-        if np.isneginf(floor).any() and scores.shape[1] > self.k:
+        floor = np.maximum(self.scores[:, -1], np.finfo(np.float32).min)
+        if np.isneginf(self.scores[:, -1]).any() and scores.shape[1] > self.k:
             floor = np.maximum(floor, np.partition(scores, -self.k, axis=1)[:, -self.k])
-        query, column = np.nonzero((scores >= floor[:, None]) & (scores > -np.inf))
+        query, column = np.nonzero(scores >= floor[:, None])
         if not len(query):
             return
         held_query, place = np.nonzero(self.rows >= 0)

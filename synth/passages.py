@@ -82,6 +82,7 @@ def split(text: str, max_tokens: int, language: str = "und") -> list[str]:
 
     Paragraphs stay whole where they fit, else sentences, else words. Only a single character (with its accents) may be
     over the budget. `language`, an ISO 639-1 code, tells the sentence splitter which abbreviations to expect.
+    Lone surrogates must be out (see `clean`): the splitter takes UTF-8, and raises UnicodeEncodeError.
     """
     budget = max_tokens * _QUARTERS
     units = list(_units(text, budget, language, (_paragraphs, _sentences, _words, _characters)))

@@ -115,11 +115,12 @@ def render(row: Mapping[str, Any]) -> RenderableType:
             grid.add_row(label, Text(one_line(str(text), limit), style=style))
 
     line("query", row.get("query"), "bold")
-    line("positive", row.get("positive") or row.get("passage") or row.get("text"))
+    told = next((name for name in ("positive", "passage", "text") if row.get(name)), "text")
+    line(told, row.get(told))
     for number, (text, score) in enumerate(
         zip(row.get("negatives") or [], row.get("negative_scores") or [], strict=False), start=1
     ):
-        line(f"negative {number}", f"{score:.3f}  {one_line(text, _SHORT)}", limit=_SHORT + 20)
+        line(f"negative {number}", f"{score:.3f} {one_line(text, _SHORT)}", limit=_SHORT + 20)
     line("persona", row.get("persona"))
     if not row.get("persona"):
         for text in (row.get("personas") or [])[:5]:

@@ -79,8 +79,15 @@ def _schema(folder: Path, stage: Stage, manifest: store.Manifest) -> Iterator[st
         if metadata.num_rows != file.rows:
             yield f"{path}: {metadata.num_rows:,} rows, the manifest says {file.rows:,}"
         if not schema.equals(stage.writes):
-            differ = sorted({str(field) for field in schema} ^ {str(field) for field in stage.writes})
-            yield f"{path}: its schema is not that of stage {stage.name!r}: {'; '.join(differ) or 'order of columns'}"
+            yield f"{path}: its schema is not that of stage {stage.name!r}: {_difference(schema, stage.writes)}"
+
+
+def _difference(found: pa.Schema, wanted: pa.Schema) -> str:
+    missing = [f"{name} is missing" for name in wanted.names if name not in found.names]
+    extra = [f"{name} is not in it" for name in found.names if name not in wanted.names]
+    both = [name for name in wanted.names if name in found.names and not found.field(name).equals(wanted.field(name))]
+    other = [f"{name} is {found.field(name).type}, not {wanted.field(name).type}, or differs in null" for name in both]
+    return ", ".join([*missing, *extra, *other]) or "its columns are in another order"
 
 
 def _rows(run: Path, stage: Stage, manifest: store.Manifest, sound: dict[str, store.Manifest]) -> Iterator[str]:

@@ -25,6 +25,5 @@ def one_line(text: str, limit: int) -> str:
     text = visible(" ".join(text.split()))
     if len(text) <= limit:
         return text
-    text = text[: limit - 1]
-    head, _, tail = text.rpartition(" ")
-    return (head if head and len(tail) < 20 else text) + "…"
+    head, _, tail = text[:limit].rpartition(" ")
+    return (head if head and len(tail) < 20 else text[: limit - 1]) + "…"

@@ -32,47 +32,70 @@ class Grammar:
 
 GRAMMARS = {
     "en": Grammar(
-        open=r"((in|on|at|by|to|for|from|of|with|under|about|after|before|since|until|into|through|against|between|along|"
+        open=r"((in|on|at|by|to|for|from|of|with|under|about|after|before|since|until|into|through|against|between"
+             r"|along|"
         r"as|during|upon|within|around|per) )?(what|who|whom|whose|which|when|where|why|how)('s|s|'re|'d)?\b",
-        narrow=r"((in|on|at|by|to|for|from|of|with|since|until|during) )?(who(?!( is| was| are| were|'s) (?!the |a |an )\w+( \w+)?\??$)|"
-        r"whom|whose|when|where|how (many|much|long|old|far|often|tall|big|large|high)|(which|what) (year|day|date|month|"
+        narrow=r"((in|on|at|by|to|for|from|of|with|since|until|during) )?(who(?!( is| was| are| were|'s) (?!the |a "
+               r"|an )\w+( \w+)?\??$)|"
+        r"whom|whose|when|where|how (many|much|long|old|far|often|tall|big|large|high)|(which|what) (year|day|date"
+        r"|month|"
         r"city|country|person|number|percentage))\b",
-        yes_no=r"([^,?]{1,60}, )?(so |and |but )?((is|are|was|were|am|do|does|did|has|have|had|can|could|will|would|shall|"
+        yes_no=r"([^,?]{1,60}, )?(so |and |but )?((is|are|was|were|am|do|does|did|has|have|had|can|could|will|would"
+               r"|shall|"
         r"should|may|might|must|isn't|aren't|wasn't|weren't|don't|doesn't|didn't|hasn't|haven't|can't|couldn't|won't|"
-        r"wouldn't|shouldn't|cannot)) (?!you (please|explain|tell|describe|give|show|summari)|(i|we|someone|anyone) (get|have|explain|find))"
+        r"wouldn't|shouldn't|cannot)) (?!you (please|explain|tell|describe|give|show|summari)|(i|we|someone"
+        r"|anyone) (get|have|explain|find))"
         r"[^ ]+ [^ ]",
-        request=r"(please |can you |could you |would you |can someone )?(explain|define|definitions?|describe|list|name|tell|"
+        request=r"(please |can you |could you |would you |can someone )?(explain|define|definitions?|describe|list"
+                r"|name|tell|"
         r"give|find|compare|comparison|identify|state the|discuss|outline|summari[sz]e|summary|overview|show|meaning|"
         r"differences?|introduction|intro|provide|please|guide|reasons?|causes?|history|origins?|background|effects?|"
-        r"examples?|facts|information|help|i (want|need|would like|am looking)|looking for|teach|suggest|complete|write about|tips|main|key)\b",
+        r"examples?|facts|information|help|i (want|need|would like|am looking)|looking for|teach|suggest|complete"
+        r"|write about|tips|main|key)\b",
         finite=r"(is|are|was|were|has|have|had|does|did|will|would|can|could|should|must)",
         choice=r"(?<!more )(?<!one )(?<!two )(?<!whether )\bor\b(?! (not|no|more|less)\b)",
         all_yes_no=True,
     ),
     "de": Grammar(
-        open=r"((in|an|auf|aus|bei|bis|fur|gegen|mit|nach|seit|um|unter|uber|von|vor|wegen|zu|zur|zum|durch|ab|zwischen|"
-        r"wahrend|neben|ohne|als|laut|gemass|aufgrund|entlang|im|am|hinter) )?(was|wer|wen|wem|wessen|wann|wo|woher|wohin|warum|"
-        r"weshalb|wieso|weswegen|wie|wieviele?|welche[mnrs]?|wo(zu|mit|fur|von|durch|bei|nach|ran|rauf|raus|rin|rum|ruber|"
+        open=r"((in|an|auf|aus|bei|bis|fur|gegen|mit|nach|seit|um|unter|uber|von|vor|wegen|zu|zur|zum|durch|ab"
+             r"|zwischen|"
+        r"wahrend|neben|ohne|als|laut|gemass|aufgrund|entlang|im|am|hinter) )?(was|wer|wen|wem|wessen|wann|wo|woher"
+        r"|wohin|warum|"
+        r"weshalb|wieso|weswegen|wie|wieviele?|welche[mnrs]?|wo(zu|mit|fur|von|durch|bei|nach|ran|rauf|raus|rin|rum"
+        r"|ruber|"
         r"runter|gegen|vor|rub|hin|ruf))\b",
-        narrow=r"((seit|bis|in|an|mit|von|zu|bei|fur) )?(wer(?! (ist|war|sind|waren) (?!d(er|ie|as) |eine? )\w+( \w+)?\??$)|wen|wem|wessen|wann|"
-        r"wo|woher|wohin|wieviele?|wie (viele?|lange|oft|alt|weit|hoch|gross)|(welche[mnrs]?) (jahr|stadt|land|datum|person))\b",
-        yes_no=r"(ist|sind|war|waren|hat|haben|hatte|hatten|wird|werden|wurde|wurden|kann|konnen|konnte|konnten|muss|mussen|"
-        r"musste|soll|sollen|sollte|sollten|darf|durfen|durfte|gibt es|gab es|stimmt es|will|wollte|mag|tut|tat) [^ ]+ [^ ]",
-        request=r"(bitte |konnen sie |kannst du )?(erklar|erlauter|definier|definition|beschreib|nenne|liste|zahle|gib|geben|"
-        r"vergleich|zeige|sag|fasse|zusammenfassung|uberblick|ubersicht|bedeutung|unterschied|grunde?\b|ursache|geschichte|"
-        r"ursprung|entstehung|hintergrund|einfuhrung|beispiele?|wirkung|folgen|hauptpunkte|nennt|gesucht|hilfe|die wichtigsten)",
+        narrow=r"((seit|bis|in|an|mit|von|zu|bei|fur) )?(wer(?! (ist|war|sind|waren) (?!d(er|ie|as) "
+               r"|eine? )\w+( \w+)?\??$)|wen|wem|wessen|wann|"
+        r"wo|woher|wohin|wieviele?|wie (viele?|lange|oft|alt|weit|hoch|gross)|(welche[mnrs]?) (jahr|stadt|land"
+        r"|datum|person))\b",
+        yes_no=r"(ist|sind|war|waren|hat|haben|hatte|hatten|wird|werden|wurde|wurden|kann|konnen|konnte|konnten"
+               r"|muss|mussen|"
+        r"musste|soll|sollen|sollte|sollten|darf|durfen|durfte|gibt es|gab es|stimmt es|will|wollte|mag|tut"
+        r"|tat) [^ ]+ [^ ]",
+        request=r"(bitte |konnen sie |kannst du )?(erklar|erlauter|definier|definition|beschreib|nenne|liste|zahle"
+                r"|gib|geben|"
+        r"vergleich|zeige|sag|fasse|zusammenfassung|uberblick|ubersicht|bedeutung|unterschied|grunde?\b|ursache"
+        r"|geschichte|"
+        r"ursprung|entstehung|hintergrund|einfuhrung|beispiele?|wirkung|folgen|hauptpunkte|nennt|gesucht|hilfe"
+        r"|die wichtigsten)",
         finite=r"(ist|sind|war|waren|wird|wurde|wurden|hat|haben|hatte|hatten|kann|können|konnte|konnten|muss|müssen)",
         choice=r"\boder\b(?! nicht)",
     ),
     "es": Grammar(
-        open=r"((a|en|de|del|por|para|con|sobre|desde|hasta|contra|entre|segun|durante|bajo|ante|tras|hacia|despues de|antes de|"
-        r"el|la|los|las|al) )?(que|quien|quienes|cual|cuales|cuando|donde|adonde|como|cuanto|cuanta|cuantos|cuantas|cuan)\b",
-        narrow=r"((a|en|de|por|para|con|desde|hasta) )?(quien(es)?(?! (es|son|fue|fueron|era|eran) (?!el |la |los |las |un |una )\w+( \w+)?\??$)|cuando|donde|"
+        open=r"((a|en|de|del|por|para|con|sobre|desde|hasta|contra|entre|segun|durante|bajo|ante|tras|hacia"
+             r"|despues de|antes de|"
+        r"el|la|los|las|al) )?(que|quien|quienes|cual|cuales|cuando|donde|adonde|como|cuanto|cuanta|cuantos|cuantas"
+        r"|cuan)\b",
+        narrow=r"((a|en|de|por|para|con|desde|hasta) )?(quien(es)?(?! (es|son|fue|fueron|era|eran) (?!el |la |los "
+               r"|las |un |una )\w+( \w+)?\??$)|cuando|donde|"
         r"adonde|cuant[oa]s?|(que|cual) (ano|dia|fecha|ciudad|pais))\b",
-        yes_no=r"(es|son|era|eran|fue|fueron|esta|estan|estaba|estaban|hay|habia|hubo|ha|han|tiene|tienen|tenia|tuvo|puede|"
+        yes_no=r"(es|son|era|eran|fue|fueron|esta|estan|estaba|estaban|hay|habia|hubo|ha|han|tiene|tienen|tenia"
+               r"|tuvo|puede|"
         r"pueden|podia|pudo|debe|deben|existe|existen|se puede|es cierto|es verdad) [^ ]+ [^ ]",
-        request=r"(por favor,? |puedes |podrias )?(expli|defin|describ|enumer|nombr|lista|menciona|diga|dime|da |dar |dame|"
-        r"compar|indi[cq]|resum|panorama|vision general|significado|diferencia|introduccion|razon|causa|historia|origen|"
+        request=r"(por favor,? |puedes |podrias )?(expli|defin|describ|enumer|nombr|lista|menciona|diga|dime|da "
+                r"|dar |dame|"
+        r"compar|indi[cq]|resum|panorama|vision general|significado|diferencia|introduccion|razon|causa|historia"
+        r"|origen|"
         r"antecedentes|contexto|efectos?|ejemplos?|informacion|ensen|muestr|cita|busc|principales|guia)",
         finite=r"(es|son|fue|fueron|está|están|estaba|ha|han|había|tiene|tienen|puede|pueden)",
     ),
@@ -85,11 +108,13 @@ GRAMMARS = {
         anywhere=True,
     ),
     "ar": Grammar(
-        open=r"[وف]?([بلك]?(ما|ماذا|من|متى|اين|كيف|لماذا|لم|كم|اي|اية|ايهما|بم|مم|فيم|علام|الام|لما|عم|مالذي|ماسم|ماهو|ماهي)|(في|الى|على|عن|مع|من|منذ|"
+        open=r"[وف]?([بلك]?(ما|ماذا|من|متى|اين|كيف|لماذا|لم|كم|اي|اية|ايهما|بم|مم|فيم|علام|الام|لما|عم|مالذي|ماسم"
+             r"|ماهو|ماهي)|(في|الى|على|عن|مع|من|منذ|"
         r"حتى|خلال|عند|بعد|قبل|تحت|بين|ضد|حول) (اي|اية|ما|ماذا|من|متى|كم|اين))\b",
         narrow=r"(في |منذ |حتى |الى |من )?(متى|اين|كم|(اي|اية) (عام|سنة|يوم|مدينة|بلد|دولة))\b",
         yes_no=r"هل\b|اليس|الم ",
-        request=r"(اذكر|اشرح|عرف|اعط|اقترح|عدد|وضح|سم |صف |حدد|لخص|ملخص|تعريف|شرح|نبذة|قارن|معنى|الفرق|اسباب|سبب|تاريخ|اصل|خلفية|نظرة|معلومات|بين |اكتب)",
+        request=r"(اذكر|اشرح|عرف|اعط|اقترح|عدد|وضح|سم |صف |حدد|لخص|ملخص|تعريف|شرح|نبذة|قارن|معنى|الفرق|اسباب|سبب"
+                r"|تاريخ|اصل|خلفية|نظرة|معلومات|بين |اكتب)",
         choice=r"\bام\b",
     ),
 }  # fmt: skip

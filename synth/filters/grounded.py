@@ -6,6 +6,8 @@ Judged only where query and passage are in one language: names and numerals are 
 import re
 import unicodedata
 from collections.abc import Iterator, Set
+from difflib import get_close_matches
+from itertools import pairwise
 
 import pyarrow as pa
 
@@ -20,18 +22,24 @@ class Settings(Strict):
     """Judge numbers over ten; smaller ones count what was asked for ("3 reasons") or are written as words."""
 
 
-_CAPITALISES_NAMES = frozenset("en es fr it pt nl ca gl ro pl cs sv da no nb fi".split())
+_CAPITALISES_NAMES = frozenset(
+    ("en", "es", "fr", "it", "pt", "nl", "ca", "gl", "ro", "pl", "cs", "sv", "da", "no", "nb", "fi")
+)
 
 _ANYONES = frozenset(
     normalise(
         """i i'm i'd i've january february march april may june july august september october november december monday
         tuesday wednesday thursday friday saturday sunday english french german spanish latin greek american british
-        european us usa uk u.s u.s.a u.k eu un america europe earth god bible internet web wikipedia google mr mrs ms dr
-        sir st king queen president world war ww2 wwii north south east west northern southern eastern western century
-        ad bc ce bce am pm dna rna tv ok faq pdf ii iii iv vi vii viii ix"""
+        european african asian indian chinese us usa uk u.s u.s.a u.k eu un united states kingdom america europe africa
+        asia atlantic pacific mediterranean estados unidos earth tierra mundo world god bible internet web wikipedia
+        google nobel celsius fahrenheit mr mrs ms dr sir st king queen president war ww2 wwii north south east west
+        northern southern eastern western norte sur este oeste oriente century middle age ages edad siglo ad bc ce bce
+        am pm dna rna tv ok faq pdf ii iii iv vi vii viii ix x xi xii xiii xiv xv xvi xvii xviii xix xx xxi"""
     ).split()
 )
-"""Capitalised words that say nothing a passage would have to say; mostly English, where they are capitalised."""
+"""Capitalised words that say nothing a passage would have to say; years' and Roman numerals, places of the whole world."""
+
+_MARKS = "\"“”„«»'‘’()[]¿?¡!.,:;"
 
 _NUMBER = re.compile(r"\d+(?:[.,٫٬’'\u00a0\u202f]\d+)*")
 _SAID = {
@@ -107,30 +115,38 @@ def _strange_name(query: str, text: str) -> str | None:
         return None
     found = words(text.replace("'s", "").replace("’s", ""))
     known, initials = frozenset(found), "".join(word[0] for word in found)
-    return next((name for name in names if not _is_known(name, known, initials)), None)
+    # Of a name of several words one is enough: "the New World" for a passage with "world", "John Sheepshanks" for "John"
+    return next((" ".join(name) for name in names if not any(_is_known(part, known, initials) for part in name)), None)
 
 
-def _names(query: str) -> Iterator[str]:
-    """Yield words with a capital that no beginning of a sentence or quotation gave them; none of a Title Case Query."""
+def _names(query: str) -> Iterator[list[str]]:
+    """Yield runs of words with a capital that no beginning of a sentence or quotation gave them; none of a Title Case
+    Query."""
     tokens = query.split()
     if all(token[0].isupper() for token in tokens if len(token) > 3 and token[0].isalpha()):
         return
-    for before, token in zip(tokens, tokens[1:], strict=False):
-        word = token.strip("\"“”„«»'‘’()[]¿?¡!.,:;")
-        if word[:1].isupper() and token[0].isalnum() and before[-1] not in ".:?!¿¡—":
-            yield re.sub(r"['’]s?$", "", word)
+    name: list[str] = []
+    for before, token in pairwise(tokens):
+        if token[0].isupper() and before[-1] not in ".:?!¿¡—":
+            name.append(re.sub(r"['’]s?$", "", token.strip(_MARKS)))
+        elif name:
+            yield name
+            name = []
+    if name:
+        yield name
 
 
 def _is_known(name: str, known: Set[str], initials: str) -> bool:
-    """Whether the text has all parts of a name: itself, a word of the same stem, or the words it abbreviates."""
-    if normalise(name) in _ANYONES or "".join(words(name)) in known:
+    """Whether the text has a word, or a part of it: itself, of the same stem, nearly so written, or what it abbreviates."""
+    joined = "".join(words(name))
+    if normalise(name) in _ANYONES or joined in known or (name.isupper() and len(joined) > 1 and joined in initials):
         return True
-    if name.isupper() and len(short := "".join(words(name))) > 1 and short in initials:
-        return True
-    return all(part in known or part in _ANYONES or _has_kin(part, known) for part in words(name))
+    return any(part in _ANYONES or _has_kin(part, known) for part in words(name))
 
 
 def _has_kin(word: str, known: Set[str]) -> bool:
-    """Whether a word of the text begins like `word`: Norway and Norwegian, Franks and Frankish, Paris and Parisian."""
+    """Whether a word of the text begins like `word` (Norway, Norwegian) or is a slip away from it (Ghandi, Gandhi)."""
+    if word in known or len(word) < 3:
+        return word in known
     stem = word[: max(3, min(len(word) - 2, 5))]
-    return len(word) >= 3 and any(other.startswith(stem) for other in known)
+    return any(other.startswith(stem) for other in known) or bool(get_close_matches(word, known, n=1, cutoff=0.8))

@@ -1,5 +1,6 @@
 """`repetitive`: a loop that the model could not leave."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -10,10 +11,14 @@ from synth.config import Strict
 from synth.text import is_unspaced, words
 
 # An n-gram repeated so often is a loop. People do write "the University of ... the University of" (3 words twice) and,
-# in a word of its own, "the" five times. Of XQuAD's 5 x 1,190 human questions these limits touch 7.
+# in a word of its own, "the" five times. Of XQuAD's 5 x 1,190 human questions these limits touch 2.
 _SPACED = {2: 3, 4: 2}
-_UNSPACED = {3: 3, 6: 2}
+_UNSPACED = {3: 3, 8: 2}
 """Letters are words here, so that the n-grams are longer."""
+
+
+_SELF = re.compile(r"\b(\w+ \w+(?: \w+){0,3}) (?:and|or|und|oder|y|o|et|ou|e) \1\b")
+""""Between a Turing machine and a Turing machine": of two words at least, since people say "more and more"."""
 
 
 class Settings(Strict):
@@ -29,12 +34,19 @@ def _verdict(query: str, settings: Settings) -> str | None:
     found = words(query)
     unspaced = is_unspaced(query)
     for n, limit in (_UNSPACED if unspaced else _SPACED).items():
-        grams = Counter(tuple(found[i : i + n]) for i in range(len(found) - n + 1))
+        grams = Counter(gram for gram in zip(*(found[i:] for i in range(n)), strict=False) if unspaced or _tells(gram))
         if grams and (top := grams.most_common(1)[0])[1] >= limit:
             return f"repetitive: {top[1]} x {('' if unspaced else ' ').join(top[0])}"
+    if loop := _SELF.search(" ".join(found)):
+        return f"repetitive: {loop[0]}"
     if _stutters(found) or (len(found) >= 8 and len(set(found)) < settings.min_distinct * len(found)):
         return f"repetitive: {len(set(found))} of {len(found)} words distinct"
     return None
+
+
+def _tells(gram: Sequence[str]) -> bool:
+    """Whether the n-gram has a word with a meaning: three times "of the" is no loop."""
+    return any(len(word) >= 4 or word.isdigit() for word in gram)
 
 
 def _stutters(found: Sequence[str]) -> bool:

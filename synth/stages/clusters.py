@@ -33,7 +33,7 @@ def fold(shards: Iterator[pa.Table], workspace: Workspace, *, settings: Dedup) -
     """Write clusters.parquet (schema CLUSTERS): the rows that are ok and not kept, by id, and the id kept for each.
 
     Kept is the row of the highest cosine, of the lowest id among equals, whatever the order of rows. Holds 24 bytes a
-    row for id and cosine, and NearCopies' 520.
+    row for id and cosine, and NearCopies' 580.
     """
     near = NearCopies(settings.threshold, settings.ngram, settings.permutations)
     ids, cosines = [np.zeros(0, "S20")], [np.zeros(0, np.float32)]

@@ -33,6 +33,7 @@ class Generator:
     templates: dict[str, str]
     rows: int = 0
     failed: int = 0
+    last_failure: str = ""
     trace: Callable[[dict[str, Any], list[Asked]], None] = field(default=lambda row, asked: None)
 
 
@@ -121,10 +122,12 @@ async def _write(row: dict[str, Any], generator: Generator) -> dict[str, Any]:
 
 def _judge(generator: Generator, status: str, reason: str | None, detail: str | None) -> None:
     generator.rows += 1
-    generator.failed += status == FAILED
+    if status == FAILED:
+        generator.failed += 1
+        generator.last_failure = f"{reason}: {detail}"
     generator.progress.advance(1, int(status == OK))
     if generator.rows >= MIN_ROWS_TO_JUDGE and generator.failed > generator.config.max_failed * generator.rows:
         raise BudgetError(
-            f"{generator.failed} of {generator.rows} rows failed in the engine, the last one with {reason}: {detail}",
+            f"{generator.failed} of {generator.rows} rows failed in the engine, the last one with {generator.last_failure}",
             fix="mend the cause and run again (what was answered is kept), or raise `max_failed`",
         )

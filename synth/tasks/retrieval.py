@@ -81,7 +81,7 @@ def _draw(draw: random.Random, weights: Mapping[str, float]) -> str:
 def _offered(draw: random.Random, weights: Mapping[Any, float], number: int | None) -> list[str]:
     """Draw `number` names (all when null) without putting back, by weight, in the order drawn."""
     left = {name: weight for name, weight in weights.items() if weight > 0}
-    offered = []
+    offered: list[str] = []
     while left and (number is None or len(offered) < number):
         offered.append(_draw(draw, left))
         del left[offered[-1]]

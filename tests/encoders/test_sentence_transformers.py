@@ -28,8 +28,7 @@ def test_a_question_is_near_its_answer_in_other_words(minilm: Encoder) -> None:
     assert (documents.shape, documents.dtype) == ((2, 384), np.float32)
     np.testing.assert_allclose(np.linalg.norm(documents, axis=1), 1, atol=1e-6)
     near, far = (query @ documents.T)[0]
-    assert near > 0.4
-    assert far < 0.1
+    assert near > far + 0.25
 
 
 def test_no_texts(minilm: Encoder) -> None:

@@ -145,7 +145,7 @@ def test_a_row_becomes_a_row_of_the_dataset(tmp_path: Path) -> None:
 
 def test_a_document_is_in_one_split_and_stays_there(tmp_path: Path) -> None:
     few, _ = publish_rows(tmp_path / "few", [mined(number) for number in range(40)])
-    many, manifest = publish_rows(tmp_path / "many", [mined(number) for number in range(400)], seed=5)
+    many, manifest = publish_rows(tmp_path / "many", [mined(number) for number in range(400)], shard=100, seed=5)
     train, validation = (set(data(many, split)["document_id"].to_pylist()) for split in ("train", "validation"))
     assert not train & validation
     assert len(train | validation) == 200
@@ -157,8 +157,8 @@ def test_a_document_is_in_one_split_and_stays_there(tmp_path: Path) -> None:
 def test_same_rows_same_bytes_however_they_were_cut(tmp_path: Path) -> None:
     rows = [mined(number) if number % 5 else out(number, "copied") for number in range(300)]
     settings = {"publish": Publish(validation=0.2, shard_mb=0.02)}
-    one, _ = publish_rows(tmp_path / "one", rows, shard=4, **settings)
-    two, _ = publish_rows(tmp_path / "two", rows, shard=4, **settings)
+    one, _ = publish_rows(tmp_path / "one", rows, shard=40, **settings)
+    two, _ = publish_rows(tmp_path / "two", rows, shard=40, **settings)
     assert digests(one) == digests(two)
     other, _ = publish_rows(tmp_path / "other", rows, shard=171, **settings)
     assert digests(one) == digests(other)
@@ -166,7 +166,7 @@ def test_same_rows_same_bytes_however_they_were_cut(tmp_path: Path) -> None:
 
 def test_shards_end_at_their_target_size(tmp_path: Path) -> None:
     rows = [mined(number, query=hashlib.sha512(str(number).encode()).hexdigest() * 8) for number in range(1000)]
-    folder, _ = publish_rows(tmp_path, rows, publish=Publish(validation=0, shard_mb=0.05))
+    folder, _ = publish_rows(tmp_path, rows, shard=500, publish=Publish(validation=0, shard_mb=0.05))
     paths = sorted((folder / "data").iterdir())
     assert [path.name for path in paths] == [f"train-{n:05d}-of-{len(paths):05d}.parquet" for n in range(len(paths))]
     assert len(paths) > 3

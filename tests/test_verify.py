@@ -1,0 +1,245 @@
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from synth import schemas, store
+from synth.config import Config, Corpus, Publish
+from synth.executors import local
+from synth.stage import Fold, Map, Source, Stage, Workspace
+from synth.stages import publish
+from synth.verify import verify
+
+ROWS, SHARD = 40, 10
+
+
+class Silent:
+    def advance(self, rows: int, ok: int, **totals: float) -> None:
+        pass
+
+
+@contextmanager
+def silent(stage: Stage, rows: int | None) -> Iterator[Silent]:
+    yield Silent()
+
+
+def mined(number: int) -> dict[str, Any]:
+    return {
+        "id": f"row{number}", "task": "retrieval", "ordinal": 0, "seed": 7, "passage_id": f"passage{number}",
+        "document_id": f"document{number // 2}", "source": "s", "title": "", "passage": f"text {number}",
+        "passage_language": "en", "query_language": "en", "length": "short", "words": 6, "personas": [],
+        "instruction": "i", "query": f"query {number}", "positive": f"text {number}", "type": "", "difficulty": "",
+        "persona": "", "templates": "t", "model": "m", "requests": [], "status": "ok", "reason": None, "detail": None,
+        "cosine": 0.75, "rank": 1, "cluster": f"row{number}", "negatives": ["other"], "negative_ids": ["p-other"],
+        "negative_scores": [0.5],
+    }  # fmt: skip
+
+
+def reject_tenth(rows: pa.Table, _: None) -> pa.Table:
+    return schemas.annotate(rows, ["copied" if i == 9 else None for i in range(rows.num_rows)])
+
+
+def side_table(shards: Iterator[pa.Table], workspace: Workspace) -> dict[str, int]:
+    pq.write_table(pa.table({"key": [sum(rows.num_rows for rows in shards)]}), workspace.folder / "side.parquet")
+    return {"keys": 1}
+
+
+SOURCE = Source(
+    name="score",
+    does="",
+    writes=schemas.MINED,
+    read=lambda: (schemas.table(schemas.MINED, map(mined, range(at, at + SHARD))) for at in range(0, ROWS, SHARD)),
+)
+INDEX = Fold(name="index", does="", writes=pa.schema([("key", pa.int64())]), after=(SOURCE,), fn=side_table)
+NEGATIVES = Map(name="negatives", does="", writes=schemas.MINED, after=(SOURCE, INDEX), fn=reject_tenth)
+PUBLISH = publish.stage(
+    Config.model_construct(
+        name="toy",
+        corpus=Corpus(path="docs"),
+        engine=SimpleNamespace(kind="scripted"),
+        embedder=SimpleNamespace(kind="local"),
+        tasks={},
+        publish=Publish(validation=0.4),
+    ),
+    NEGATIVES,
+    [SOURCE, INDEX],
+)
+STAGES = [SOURCE, INDEX, NEGATIVES, PUBLISH]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("whole")
+    local.run(STAGES, run, silent)
+    return run
+
+
+@pytest.fixture
+def run(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "run"))
+
+
+def rewrite(run: Path, stage: Stage, name: str, rows: pa.Table) -> Path:
+    """Change a file as a bug in our code would: the manifest is in agreement with the bytes."""
+    folder = run / stage.folder
+    counts = store.finished(folder, stage).counts
+    (folder / store.MANIFEST).unlink()
+    pq.write_table(rows, folder / name)
+    store.finish(folder, stage, counts)
+    return folder / name
+
+
+def changed(rows: pa.Table, column: str, row: int, value: Any) -> pa.Table:
+    at = rows.schema.get_field_index(column)
+    values = rows.column(column).to_pylist()
+    values[row] = value
+    return rows.set_column(at, rows.schema.field(at), pa.array(values, rows.schema.field(at).type))
+
+
+def test_a_sound_run(run: Path) -> None:
+    assert verify(STAGES, run) == []
+
+
+def test_leftovers_of_a_killed_process_are_no_problem(run: Path) -> None:
+    (run / NEGATIVES.folder / ".part-00000.parquet.123.tmp").write_bytes(b"half")
+    assert verify(STAGES, run) == []
+
+
+def test_a_flipped_bit(run: Path) -> None:
+    path = run / NEGATIVES.folder / "part-00001.parquet"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert verify(STAGES, run) == [f"{path}: its SHA-256 is not the manifest's: the content was changed"]
+
+
+def test_a_cut_file(run: Path) -> None:
+    path = run / "dataset" / "README.md"
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes()[:100])
+    assert verify(STAGES, run) == [f"{path}: 100 bytes, the manifest says {size:,}"]
+
+
+def test_a_deleted_shard(run: Path) -> None:
+    path = run / SOURCE.folder / "part-00003.parquet"
+    path.unlink()
+    assert verify(STAGES, run) == [f"{path}: the file is missing"]
+
+
+def test_an_extra_file(run: Path) -> None:
+    path = run / "dataset" / "data" / "train-00009-of-00010.parquet"
+    path.write_bytes(b"PAR1")
+    assert verify(STAGES, run) == [f"{path}: no manifest names this file"]
+
+
+def test_a_changed_count(run: Path) -> None:
+    path = run / NEGATIVES.folder / store.MANIFEST
+    raw = json.loads(path.read_text())
+    raw["counts"]["rejected/copied"] = 5
+    path.write_text(json.dumps(raw))
+    assert f"{path}: it counts 5 rows as 'rejected/copied', the files have 4" in verify(STAGES, run)
+
+
+def test_a_torn_manifest(run: Path) -> None:
+    path = run / INDEX.folder / store.MANIFEST
+    path.write_text("{")
+    (problem,) = verify(STAGES, run)
+    assert problem.startswith(f"{path}: not a manifest")
+
+
+def test_an_unfinished_stage(run: Path) -> None:
+    (run / "dataset" / store.MANIFEST).unlink()
+    assert f"{run / 'dataset'}: stage 'publish' is not finished: no manifest.json" in verify(STAGES, run)
+
+
+def test_a_dataset_of_other_settings(run: Path) -> None:
+    path = run / "dataset" / store.MANIFEST
+    path.write_text(path.read_text().replace(PUBLISH.fingerprint, "0" * 12))
+    assert verify(STAGES, run) == [
+        f"{run / 'dataset'}: stage 'publish' is not finished: its manifest.json is of other settings"
+    ]
+
+
+def test_a_row_count_that_is_not_the_files(run: Path) -> None:
+    path = run / SOURCE.folder / store.MANIFEST
+    raw = json.loads(path.read_text())
+    raw["files"][0]["rows"] = 11
+    path.write_text(json.dumps(raw))
+    assert verify(STAGES, run) == [f"{path.parent / 'part-00000.parquet'}: 10 rows, the manifest says 11"]
+
+
+def test_another_schema(run: Path) -> None:
+    rows = store.read_part(run / SOURCE.folder / "part-00000.parquet")
+    path = rewrite(run, SOURCE, "part-00000.parquet", rows.drop_columns(["seed"]))
+    assert verify(STAGES, run) == [f"{path}: its schema is not that of stage 'score': seed is missing"]
+
+
+def test_a_file_that_is_no_parquet(run: Path) -> None:
+    path = run / SOURCE.folder / "part-00000.parquet"
+    path.write_bytes(b"no parquet at all")
+    raw = json.loads((path.parent / store.MANIFEST).read_text())
+    raw["files"][0] |= {"bytes": 17, "sha256": store.sha256(path)}
+    (path.parent / store.MANIFEST).write_text(json.dumps(raw))
+    (problem,) = verify(STAGES, run)
+    assert problem.startswith(f"{path}: not readable as Parquet: ")
+
+
+def test_an_id_that_stands_twice(run: Path) -> None:
+    rows = store.read_part(run / SOURCE.folder / "part-00002.parquet")
+    path = rewrite(run, SOURCE, "part-00002.parquet", changed(rows, "id", 0, "row3"))
+    problems = verify(STAGES, run)
+    assert problems[0] == f"{path}: the id row3 stands here again, first in part-00000.parquet"
+    made = run / NEGATIVES.folder / "part-00002.parquet"
+    assert problems[1:] == [f"{made}: its ids are not those of {path}, the shard it was made from"]
+
+
+def test_a_shard_too_few_in_a_map(run: Path) -> None:
+    folder = run / NEGATIVES.folder
+    (folder / "part-00003.parquet").unlink()
+    (folder / store.MANIFEST).unlink()
+    store.finish(folder, NEGATIVES, {"ok": 27, "rejected/copied": 3})
+    problems = verify(STAGES, run)
+    assert f"{folder}: 3 shards, made from 4 in {run / SOURCE.folder}" in problems
+    data = run / "dataset" / "data"
+    assert f"{data}: 9 rows of the dataset are not among those that are ok in {folder}" in problems
+
+
+def test_a_row_lost_by_publish(run: Path) -> None:
+    (path,) = (run / "dataset" / "data").glob("train-*")
+    rows = store.read_part(path)
+    rewrite(run, PUBLISH, f"data/{path.name}", rows.slice(1))
+    assert verify(STAGES, run) == [
+        f"{run / 'dataset' / store.MANIFEST}: it counts {rows.num_rows} rows as 'train', the files have {rows.num_rows - 1}",
+        f"{path.parent}: 1 rows that are ok are missing from the dataset in {run / NEGATIVES.folder}",
+    ]
+
+
+def test_a_document_in_two_splits(run: Path) -> None:
+    (path,) = (run / "dataset" / "data").glob("train-*")
+    (other,) = (run / "dataset" / "data").glob("validation-*")
+    stolen = store.read_part(other).column("document_id")[0].as_py()
+    rewrite(run, PUBLISH, f"data/{path.name}", changed(store.read_part(path), "document_id", 0, stolen))
+    assert verify(STAGES, run) == [f"{path.parent}: 1 values of 'document_id' are in more than one split"]
+
+
+def test_a_negative_that_is_the_positive(run: Path) -> None:
+    (path,) = (run / "dataset" / "data").glob("train-*")
+    rows = store.read_part(path)
+    name, positive = rows.column("id")[2].as_py(), rows.column("positive")[2].as_py()
+    rewrite(run, PUBLISH, f"data/{path.name}", changed(rows, "negatives", 2, [positive]))
+    assert verify(STAGES, run) == [f"{path}: row {name} has its positive among its negatives"]
+
+
+def test_negatives_without_scores(run: Path) -> None:
+    (path,) = (run / "dataset" / "data").glob("train-*")
+    rows = store.read_part(path)
+    rewrite(run, PUBLISH, f"data/{path.name}", changed(rows, "negative_scores", 0, []))
+    name = rows.column("id")[0].as_py()
+    assert verify(STAGES, run) == [f"{path}: row {name} has 1 negatives, 1 ids and 0 scores of them"]
