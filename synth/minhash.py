@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from datasketch import MinHash, MinHashLSH
 
 from synth.text import is_unspaced, normalise
 
@@ -65,6 +64,8 @@ class NearCopies:
     def add(self, texts: Sequence[str]) -> None:
         if not texts:
             return
+        from datasketch import MinHash  # it imports scipy: 0.3 s that `synth --help` has no use for
+
         texts = [same(text) for text in texts]
         made = MinHash.bulk(
             ([piece.encode() for piece in shingles(text, self.ngram)] for text in texts),
@@ -100,6 +101,8 @@ def _connect(signatures: npt.NDArray[np.uint32], rows: Labels, threshold: float)
 
     `signatures` is [n, permutations]; `rows` says which of them to look at, and in which order.
     """
+    from datasketch import MinHashLSH
+
     parent = np.arange(len(rows))
     # For a threshold of 1 the best choice is a single band, which datasketch refuses.
     bands = MinHashLSH(min(threshold, 0.95), signatures.shape[1], weights=_RECALL)

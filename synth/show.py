@@ -117,10 +117,8 @@ def render(row: Mapping[str, Any]) -> RenderableType:
     line("query", row.get("query"), "bold")
     told = next((name for name in ("positive", "passage", "text") if row.get(name)), "text")
     line(told, row.get(told))
-    for number, (text, score) in enumerate(
-        zip(row.get("negatives") or [], row.get("negative_scores") or [], strict=False), start=1
-    ):
-        line(f"negative {number}", f"{score:.3f} {one_line(text, _SHORT)}", limit=_SHORT + 20)
+    for text, score in zip(row.get("negatives") or [], row.get("negative_scores") or [], strict=False):
+        line(f"neg {score:.3f}", text, limit=_SHORT)
     line("persona", row.get("persona"))
     if not row.get("persona"):
         for text in (row.get("personas") or [])[:5]:

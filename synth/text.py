@@ -36,3 +36,8 @@ def is_unspaced(text: str) -> bool:
 def count_words(text: str) -> int:
     """Count words by white space, and letters of unspaced scripts at LETTERS_PER_WORD a word, rounded up."""
     return len(_LATIN_RUN.findall(text)) + -int(-len(_UNSPACED_LETTER.findall(text)) // LETTERS_PER_WORD)
+
+
+def one_of(names: str) -> str:
+    """Return a pattern of alternatives: names by white space, `_` where a name has a space, patterns where it has one."""
+    return f"(?:{'|'.join(name.replace('_', ' ') for name in names.split())})"

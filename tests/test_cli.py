@@ -90,7 +90,9 @@ def test_rows_do_not_depend_on_the_size_of_shards(config: Path, tmp_path: Path) 
     scores = ("positive_score", "negative_scores")
     few, many = rows(3), rows(20)
     assert [{**row, **dict.fromkeys(scores)} for row in few] == [{**row, **dict.fromkeys(scores)} for row in many]
-    assert [row[name] for row in few for name in scores] == [pytest.approx(row[name]) for row in many for name in scores]
+    assert [row[name] for row in few for name in scores] == [
+        pytest.approx(row[name]) for row in many for name in scores
+    ]
 
 
 def test_a_changed_threshold_asks_the_engine_nothing(config: Path) -> None:

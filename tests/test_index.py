@@ -70,7 +70,7 @@ class NoTexts:
     num_record_batches = 0
 
 
-@pytest.mark.parametrize("blocks", [(4096, 1024), (7, 5), (64, 1)])
+@pytest.mark.parametrize("blocks", [(16_384, 512), (7, 5), (64, 1)])
 def test_search_agrees_with_brute_force(blocks: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index, "_PASSAGE_BLOCK", blocks[0])
     monkeypatch.setattr(index, "_QUERY_BLOCK", blocks[1])

@@ -92,8 +92,8 @@ def test_a_row_on_80_columns() -> None:
         "╭─ row1 · retrieval ───────────────────────────────────────────────────────────╮\n"
         "│ query      when does the tide turn                                           │\n"
         "│ positive   Every six hours the tide turns.                                   │\n"
-        "│ negative 1 0.500 Salt is white. Salt is white. Salt is white. Salt is white. │\n"
-        "│            Salt is white. Salt is white. Salt is white. Salt is white.…      │\n"
+        "│ neg 0.500  Salt is white. Salt is white. Salt is white. Salt is white. Salt  │\n"
+        "│            is white. Salt is white. Salt is white. Salt is white.…           │\n"
         "│ persona    a sailor                                                          │\n"
         "│ asked for  keywords, phd, short                                              │\n"
         "│ language   query de, passage en                                              │\n"
@@ -121,7 +121,7 @@ def test_no_escape_sequence_reaches_the_terminal(name: str) -> None:
 def test_no_escape_sequence_in_negatives() -> None:
     text = printed(show.render(row(1, negatives=[HOSTILE])), width=200)
     assert not set(text) & set("\x1b\x07\x9b\u202e")
-    assert "0.500 \\x1b[31mred" in text
+    assert "neg 0.500  \\x1b[31mred" in text
 
 
 def manifest(stage: str, counts: dict[str, int], file: str = "part-00000.parquet") -> Manifest:

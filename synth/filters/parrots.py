@@ -1,7 +1,8 @@
 """`parrots_example`: the prompt's own worked example, given back for a passage that has nothing to do with it."""
 
 import json
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
+from difflib import SequenceMatcher
 from functools import lru_cache
 
 import pyarrow as pa
@@ -17,6 +18,9 @@ _NGRAM = 3
 class Settings(Strict):
     max_overlap: float = Field(0.6, gt=0, le=1)
     """A larger share of the character 3-grams of query and example (Jaccard) is near enough to be the same."""
+    max_run: int = Field(5, ge=1)
+    """So is a longer run of common words: "Why does steel rise slowly in a cold kitchen?". Shorter ones may be
+    anyone's, as "What is the difference between"."""
 
 
 def reject(rows: pa.Table, settings: Settings) -> list[str | None]:
@@ -25,22 +29,28 @@ def reject(rows: pa.Table, settings: Settings) -> list[str | None]:
 
 def _verdict(row: dict[str, object], settings: Settings) -> str | None:
     query = words(str(row["query"]))
-    grams = _ngrams(" ".join(query))
     known: set[str] | None = None
     for example, text in _texts(tuple(row["examples"])):  # type: ignore[arg-type]
-        if not _near(grams, _ngrams(text), settings.max_overlap):
+        shared = _shared(query, text.split(), settings)
+        if not shared:
             continue
         known = known or set(words(f"{row['title']} {row['passage']}"))
         # Only words that carry meaning: "what", "the" and "of" of an example are anyone's.
-        telling = {word for word in {*query} & {*text.split()} if len(word) >= 4 or is_unspaced(word)}
+        telling = {word for word in shared if len(word) >= 4 or is_unspaced(word)}
         # A passage that has most of them itself may well be asked what the example asks.
         if 2 * len(telling - known) > len(telling):
             return f"parrots_example: {example}"
     return None
 
 
-def _near(a: Set[str], b: Set[str], max_overlap: float) -> bool:
-    return bool(a) and len(a & b) > max_overlap * len(a | b)
+def _shared(query: Sequence[str], example: Sequence[str], settings: Settings) -> Set[str]:
+    """Return the words that make `query` look like `example`; none when it does not."""
+    a, b = _ngrams(" ".join(query)), _ngrams(" ".join(example))
+    if len(a & b) > settings.max_overlap * len(a | b):
+        return {*query} & {*example}
+    run = SequenceMatcher(None, query, example, autojunk=False).find_longest_match()
+    letters = 2 if is_unspaced("".join(example)) else 1
+    return {*query[run.a : run.a + run.size]} if run.size > settings.max_run * letters else set()
 
 
 def _ngrams(text: str) -> set[str]:

@@ -9,30 +9,36 @@ import re
 import pyarrow as pa
 
 from synth.config import Strict
-from synth.text import normalise
+from synth.text import normalise, one_of
 
 
 class Settings(Strict):
     """None: the patterns stand in the module."""
 
 
-_NOUN = r"(?:passage|paragraph|excerpt|text|article|document|essay|snippet)s?"
+_NOUN = one_of("passage paragraph excerpt text article document essay snippet") + "s?"
 _SAYS = (
-    r"(?:say|state|mention|describe|discusse?|suggest|explain|argue|tell|talk|refer|provide|conclude|impl(?:y|ie))s?\b"
+    one_of("say state mention describe discuss suggest explain argue tell talk refer provide conclude imply")
+    + r"(?:e?s)?\b"
 )
+_WHERE = one_of("of to through from between by into over across under along around for")
 
 # Case kept: "the Passage", "Article 5" are names. Sentences start with "The" and "This".
-_ENGLISH = [
-    r"\b[Tt]he (?:passage|paragraph|excerpt|snippet)s?\b(?! (?:of|to|through|from|between|by|into|over|across|under"
-    r"|along|around|for)\b)",
-    rf"\b(?:[Tt]his|[Tt]hese|[Gg]iven|[Aa]bove|[Ff]ollowing|[Pp]receding|[Pp]rovided) (?:{_NOUN}|story|section)\b",
-    rf"\b[Aa]ccording to (?:the|this) (?:{_NOUN}|author|writer|information|context|source|story)\b(?! (?:of|by|on)\b)",
-    rf"\b[Tt]he (?:{_NOUN}) (?:{_SAYS}|is about\b)|\b(?:does|did|do) the {_NOUN} {_SAYS}",
-    rf"\b(?:in|from|based on|about) the (?:{_NOUN})(?=\W*$|,)|\b[Tt]he (?:{_NOUN}) (?:above|below|provided)\b",
-    rf"\b[Tt]he (?:author|narrator|writer) {_SAYS}|\b(?:does|did) the (?:author|narrator|writer)\b(?! of\b)",
-]
-_META = [
-    r"\bfollowing (?:sentence|statement|question|word|phrase|option|example|list|is|are|best|describe)",
+_ENGLISH = (
+    rf"[Tt]he (?:passage|paragraph|excerpt|snippet)s?\b(?! {_WHERE}\b)",
+    rf"(?:{one_of('[Tt]his [Tt]hese [Gg]iven [Aa]bove [Ff]ollowing [Pp]receding [Pp]rovided')}) (?:{_NOUN}|story|section|sentence)\b",
+    rf"[Aa]ccording to (?:the|this) (?:{_NOUN}|author|writer|information|context|source|story)\b(?! (?:of|by|on)\b)",
+    rf"[Tt]he {_NOUN} (?:{_SAYS}|(?:is about|above|below|provided)\b)",
+    rf"(?:in|from|based on|about) the {_NOUN}(?=\W*$|,)",
+    rf"[Tt]he (?:author|narrator|writer) {_SAYS}",
+    r"(?:does|did) the (?:author|narrator|writer)\b(?! of\b)",
+)
+# From here on patterns see normalised text: no case, no accents.
+_LABEL = one_of(
+    """question query answer topic title keywords? summary passage q a frage antwort pregunta respuesta 问题 答案 سؤال"""
+)
+_META = (
+    rf"\bfollowing {one_of('sentence statement question word phrase option example list is are best describe')}",
     r"\bof the following\b",
     r"\b(?:correct|right) (?:answer|option)\b",
     r"\banswers? (?:to )?(?:the|this) question\b",
@@ -42,42 +48,32 @@ _META = [
     r"^as an ai\b",
     r"^(?:sure|certainly|of course)[,!]",
     r"^here(?:'s| is| are) .*\b(?:quer|question|keyword)",
-    r"^(?:the )?(?:search )?(?:question|query|answer|topic|title|keywords?|summary|passage|q|a|frage|antwort"
-    r"|pregunta|respuesta|问题|答案|سؤال) ?:",
-]
-_OTHERS = [  # on normalised text: no accents
-    # German
-    r"\b(?:(?:im|in dem|dies(?:er|es|em|en)|laut(?: dem)?|dem|der|den|des) )?(?:obige|vorliegende|gegebene"
-    r"|dies)(?:[mnrs]|e[mnrs]) (?:text|textes|textabschnitts?|abschnitts?|absatz(?:es)?|artikels?|dokuments?"
-    r"|auszugs?|textpassage|passage)\b",
-    r"\b(?:im|laut(?: dem)?|gemass dem) (?:text|textabschnitt|absatz|artikel|dokument|auszug)\b(?! (?:de[rs]|von"
-    r"|zu[mr]?|\d))",
-    r"\b(?:der|dem) (?:text|artikel|abschnitt|absatz|autor) (?:sagt|besagt|beschreibt|erwahnt|behandelt)\b",
-    r"\b(?:sagt|besagt|beschreibt|erwahnt|behandelt|nennt) der (?:text|artikel|abschnitt|absatz"
-    r"|autor)\b(?! (?:de[rs]|von)\b)",
-    # Spanish
-    r"\b(?:este|segun el|en el|del|el) (?:texto|pasaje|parrafo|fragmento|articulo|documento) (?:anterior|siguiente"
-    r"|dado|proporcionado|mencionado)\b",
-    r"\b(?:en este|segun el|segun este|este|en el) (?:texto|pasaje|parrafo|fragmento|articulo|documento)\b(?! (?:de"
-    r"|del|que|\d))",
-    r"\b(?:el|la) (?:texto|pasaje|parrafo|articulo|autora?) (?:dice|menciona|describe|afirma|habla|explica)\b"
-    r"|\bsegun el autor\b(?! de)",
-    r"\b(?:dice|menciona|describe|afirma|explica) (?:el|este) (?:texto|pasaje|parrafo|articulo|autor)\b(?! de)",
-    # French, Portuguese, Italian
-    r"\b(?:ce|cet|(?:selon|d'apres|dans) (?:le |l'|ce |cet ))\s?(?:texte|passage|paragraphe|extrait|article"
-    r"|document)\b(?! (?:de|du|des|d'|qu|\d))",
-    r"\b(?:este|neste|deste|no|segundo o|de acordo com o) (?:texto|trecho|paragrafo|artigo|documento)\b(?! (?:de|do"
-    r"|da|que|\d))",
-    r"\b(?:questo|nel|secondo il|in base al) (?:testo|brano|paragrafo|articolo|documento|passaggio)\b(?! (?:di|del"
-    r"|dell|che|da|\d))",
-    # Chinese
-    r"(?:这|该|本|上述|此|以下|下面|下列|给定|所给)(?:一?[篇段个份则]|的)?(?:文章|文字|文本|短文|段落|段文|课文|材料|文档|篇文|句子|选项)|(?:以下|下列|下面)问题",
-    r"(?:^|[,，、在从据])文中|文章中|^本文|根据(?:文章|短文|文本|段落|上文|本文)|作者(?:认为|提到|指出|说了?什么)|(?:以下|下列|下面)哪",
-    # Arabic
-    r"(?:هذا|هذه|في|حسب|وفقا|بحسب|طبقا|وفق) ?(?:ال|لل)(?:نص|مقال|مقالة|فقرة)\b(?! (?:ال|من))|(?:يذكر|يقول"
-    r"|ذكر) (?:النص|المقال|الكاتب)\b",
-]  # fmt: skip
-_CASED = re.compile("|".join(_ENGLISH))
+    rf"^(?:the )?(?:search )?{_LABEL} ?:",
+)
+_DE = one_of("text textes textabschnitts? abschnitts? absatz(?:es)? artikels? dokuments? auszugs? textpassage passage")
+_DE_SAYS = one_of("sagt besagt beschreibt erwahnt behandelt nennt")
+_ES = one_of("texto pasaje parrafo fragmento articulo documento")
+_ES_SAYS = one_of("dice menciona describe afirma explica")
+_FR = one_of("texte passage paragraphe extrait article document")
+_PT = one_of("texto trecho paragrafo artigo documento")
+_IT = one_of("testo brano paragrafo articolo documento passaggio")
+_ZH = one_of("文章 文字 文本 短文 段落 段文 课文 材料 文档 篇文 句子 选项")
+_AR = one_of("نص مقال مقالة فقرة")
+_OTHERS = (
+    rf"\b(?:obige|vorliegende|gegebene|folgende|diese)[mnrs]? {_DE}\b",
+    rf"\b(?:im|in dem|laut(?: dem)?|gemass dem) {_DE}\b(?! (?:de[rs]|von|zu[mr]?|\d))",
+    rf"\b(?:der|dem) (?:{_DE}|autor) {_DE_SAYS}\b|\b{_DE_SAYS} der (?:{_DE}|autor)\b(?! (?:de[rs]|von)\b)",
+    rf"\b(?:del|el) {_ES} {one_of('anterior siguiente dado proporcionado mencionado')}\b",
+    rf"\b(?:(?:en|segun) (?:el|este)|este) {_ES}\b(?! (?:del?|que|\d))",
+    rf"\bel (?:{_ES}|autor) {_ES_SAYS}\b|\b{_ES_SAYS} (?:el|este) (?:{_ES}|autor)\b(?! de)|\bsegun el autor\b(?! de)",
+    rf"\b(?:cet?|(?:selon|d'apres|dans) (?:le |l'|cet? ))\s?{_FR}\b(?! (?:d[eu]|des|d'|qu|\d))",
+    rf"\b(?:n?este|deste|no|segundo o|de acordo com o) {_PT}\b(?! (?:d[eoa]|que|\d))",
+    rf"\b(?:questo|nel|secondo il|in base al) {_IT}\b(?! (?:di|del|dell|che|da|\d))",
+    rf"(?:这|该|本|上述|此|以下|下面|下列|给定|所给)(?:一?[篇段个份则]|的)?{_ZH}|(?:以下|下列|下面)(?:问题|哪)",
+    r"(?:^|[,、在从据])文中|文章中|^本文|根据(?:文章|短文|文本|段落|上文|本文)|作者(?:认为|提到|指出|说)",
+    rf"(?:هذا|هذه|في|حسب|وفقا|بحسب|طبقا|وفق) ?(?:ال|لل){_AR}\b(?! (?:ال|من))|(?:يذكر|يقول|ذكر) (?:النص|المقال|الكاتب)\b",
+)
+_CASED = re.compile(rf"\b(?:{'|'.join(_ENGLISH)})")
 _FOLDED = re.compile("|".join(_META + _OTHERS))
 
 

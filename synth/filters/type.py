@@ -18,7 +18,7 @@ _NOT: dict[str, set[Kind]] = {
     "yes_or_no": {"open", "request", "sentence", "phrase"},
     "acquire_knowledge": {"sentence", "phrase"},
     "summary": {"yes_no", "sentence"},
-    "background": {"yes_no", "sentence"},
+    "background": {"yes_no", "sentence", "phrase"},
 }
 """What a query of each type cannot be. Types that are not listed are not judged."""
 

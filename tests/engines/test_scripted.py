@@ -24,8 +24,10 @@ def test_the_same_request_has_the_same_answer_of_the_schema_s_form() -> None:
     assert answer == asyncio.run(engine.complete(request(1)))
     assert answer != asyncio.run(engine.complete(request(2)))
     assert (answer.text, answer.finish) == (
-        '{"letter": "B", "query": "What is known about unsorted divides halves merges?", "score": 2, "sure": false, '
-        '"fixed": 7, "tags": ["x"]}',
+        (
+            '{"letter": "B", "query": "What is known about unsorted divides halves merges?", "score": 2, "sure": false, '
+            '"fixed": 7, "tags": ["x"]}'
+        ),
         "stop",
     )
 

@@ -19,9 +19,7 @@ class Told:
         self.asked.append((step, variables))
         if step == "retrieval/query":
             return answer(query=" Pourquoi le fer rouille-t-il ? ")
-        return answer(
-            character="A", question_type=sorted(variables["types"])[0], difficulty=sorted(variables["difficulties"])[0]
-        )
+        return answer(character="A", question_type=min(variables["types"]), difficulty=min(variables["difficulties"]))
 
 
 def written(**settings: Any) -> tuple[Pair, list[tuple[str, dict[str, Any]]]]:

