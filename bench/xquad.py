@@ -15,9 +15,14 @@ def convert(source: Path, target: Path) -> int:
     articles = json.loads(source.read_text(encoding="utf-8"))["data"]
     language = source.stem.rpartition(".")[2] or "en"
     rows = [
-        {"id": f"{article['title']}-{number}", "title": article["title"].replace("_", " "), "language": language, "text": p["context"]}
+        {
+            "id": f"{article['title']}-{number}",
+            "title": article["title"].replace("_", " "),
+            "language": language,
+            "text": text,
+        }
         for article in articles
-        for number, p in enumerate(article["paragraphs"])
+        for number, text in enumerate(paragraph["context"] for paragraph in article["paragraphs"])
     ]
     target.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return len(rows)

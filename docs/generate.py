@@ -96,10 +96,10 @@ def rows_page() -> str:
     ):
         schema = getattr(schemas, name)
         parts.append(f"## {stage}\n\n| column | type | null | meaning |\n|---|---|---|---|")
-        for field in schema:
-            parts.append(
-                f"| `{field.name}` | `{field.type}` | {'yes' if field.nullable else ''} | {field.metadata[b'doc'].decode()} |"
-            )
+        parts += [
+            f"| `{field.name}` | `{field.type}` | {'yes' if field.nullable else ''} | {field.metadata[b'doc'].decode()} |"
+            for field in schema
+        ]
         parts.append("")
     return HEAD + "\n".join(parts).rstrip() + "\n"
 

