@@ -117,6 +117,11 @@ def run(config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bo
         )
         return
     console.print(show.funnel(result.manifests))
+    if not result.summary["rows"]:
+        console.print(
+            "No row was accepted: `synth show CONFIG --status rejected` shows what was written.", highlight=False
+        )
+        return
     console.print(show.triples(result.dataset))
     console.print(
         f"{result.summary['rows']:,} rows in {result.dataset} (datasets.load_dataset reads it)", highlight=False
