@@ -33,7 +33,7 @@ def _field(name: str, kind: pa.DataType, doc: str, *, null: bool = False) -> pa.
 _TEXTS = pa.list_(pa.field("item", pa.string(), nullable=False))
 
 STATE = [
-    _field("status", pa.string(), "`ok`; `rejected` by a rule of ours; `failed` in an engine or a reader"),
+    _field("status", pa.string(), "`ok`; `rejected` by a rule of ours; `failed` in the engine"),
     _field("reason", pa.string(), "name of the rule or failure; null while ok", null=True),
     _field("detail", pa.string(), "what the rule saw, for a person to read", null=True),
 ]
