@@ -83,8 +83,9 @@ _ZH_QUESTION = one_of(
     "什么 甚么 啥 谁 哪 多少 几[个年次位种名岁月天点座条家人支] 第几 为何 怎 如何 何[时地处种人] 多[久长大高远快重]"
 )
 _ZH_REQUEST = one_of(
-    """解释 说明 列出 列举 介绍 描述 定义 概述 概括 总结 简述 简介 阐述 讲 说出 举 请 比较 分析 原因 历史 起源 背景 区别 意义 写出 给出 提供
-    指出 命名"""
+    """解释 说明 列出 列举 介绍 描述 定义 概述 概括 总结 简述 简介 阐述
+    讲 说出 举 请 比较 分析 原因 历史 起源 背景 区别 意义
+    写出 给出 提供 指出 命名"""
 )
 _AR_QUESTION = one_of(
     """[بلك]?ما [بلك]?من [بلك]?كم [بلك]?اي ماذا بماذا لماذا متى اين كيف لم اية ايهما بم مم فيم علام الام لما عم مالذي ماسم
@@ -172,7 +173,8 @@ def kind(query: str, language: str) -> Kind | None:
         return "request"
     if re.search(rf"\S\s{grammar.finite}\s\S", query) or _full_stop(query):
         return "sentence"
-    return "request" if re.search(rf"\b{grammar.request}", start) else "phrase"
+    boundary = "" if grammar.anywhere else r"\b"
+    return "request" if re.search(boundary + grammar.request, start) else "phrase"
 
 
 def is_narrow(query: str, language: str) -> bool:

@@ -84,7 +84,7 @@ def _middle(query: str, type: str, language: str, max_open_words: int) -> str | 
         language == "en" and type not in ("keywords", "yes_or_no") and not asks and (found := _SECOND_HALF.match(query))
     ):
         return f"begins in the middle: {found[0].strip()}"
-    if found := _MIDDLE_END.search(query):
+    if (found := _MIDDLE_END.search(query)) and not (found[0] == "“" and "„" in query):  # it closes in German
         return f"ends in the middle: {found[0]}"
     if language in _LOOSE_ENDS and (found := re.search(rf"(?:^|\s)(?:{_LOOSE_ENDS[language]})$", query)):
         return f"ends in the middle: {found[0].strip()}"

@@ -85,16 +85,17 @@ def _strange_number(query: str, text: str) -> str | None:
         return None
     known = {value for number in _NUMBER.findall(text) for value in _values(number)}
     known |= {_NUMERALS[word] for word in words(text) if word in _NUMERALS}
-    known |= {str(int(value[:2]) + 1) for value in known if len(value) in (3, 4)}  # 1843 is in the 19th century
+    known |= {a[:2] + c for a, c in re.findall(r"\b(\d{4})[–-](\d\d)\b", text)}  # 1898–99
+    for year in [value for value in known if len(value) == 4]:
+        known |= {
+            year[:3] + "0",
+            year[:2] + "00",
+            str(int(year[:2]) + 1),
+        }  # 1843: the 1840s, the 1800s, the 19th century
     for number in _NUMBER.findall(query):
-        value = _digits(number)
-        # 10 and less, and parts: 98 of 1998-98
-        if (
-            len(value) <= 18
-            and int(value or 0) > 10
-            and not known & set(_values(number))
-            and not any(v.endswith(value) for v in known)
-        ):
+        whole, *parts = _values(number)
+        small = len(whole) < 2 or whole == "10"
+        if not (small or whole in known or known.issuperset(parts) or any(value.endswith(whole) for value in known)):
             return str(number)
     return None
 

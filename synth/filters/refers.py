@@ -21,12 +21,13 @@ _SAYS = (
     one_of("say state mention describe discuss suggest explain argue tell talk refer provide conclude imply")
     + r"(?:e?s)?\b"
 )
+_THIS = one_of("[Tt]his [Tt]hese [Gg]iven [Aa]bove [Ff]ollowing [Pp]receding [Pp]rovided")
 _WHERE = one_of("of to through from between by into over across under along around for")
 
 # Case kept: "the Passage", "Article 5" are names. Sentences start with "The" and "This".
 _ENGLISH = (
     rf"[Tt]he (?:passage|paragraph|excerpt|snippet)s?\b(?! {_WHERE}\b)",
-    rf"(?:{one_of('[Tt]his [Tt]hese [Gg]iven [Aa]bove [Ff]ollowing [Pp]receding [Pp]rovided')}) (?:{_NOUN}|story|section|sentence)\b",
+    rf"{_THIS} (?:{_NOUN}|story|section|sentence)\b",
     rf"[Aa]ccording to (?:the|this) (?:{_NOUN}|author|writer|information|context|source|story)\b(?! (?:of|by|on)\b)",
     rf"[Tt]he {_NOUN} (?:{_SAYS}|(?:is about|above|below|provided)\b)",
     rf"(?:in|from|based on|about) the {_NOUN}(?=\W*$|,)",
@@ -65,7 +66,7 @@ _OTHERS = (
     rf"\b(?:der|dem) (?:{_DE}|autor) {_DE_SAYS}\b|\b{_DE_SAYS} der (?:{_DE}|autor)\b(?! (?:de[rs]|von)\b)",
     rf"\b(?:del|el) {_ES} {one_of('anterior siguiente dado proporcionado mencionado')}\b",
     rf"\b(?:(?:en|segun) (?:el|este)|este) {_ES}\b(?! (?:del?|que|\d))",
-    rf"\bel (?:{_ES}|autor) {_ES_SAYS}\b|\b{_ES_SAYS} (?:el|este) (?:{_ES}|autor)\b(?! de)|\bsegun el autor\b(?! de)",
+    rf"\bel (?:{_ES}|autor) {_ES_SAYS}\b|\b{_ES_SAYS} (?:el|este) (?:{_ES}|autor)\b(?! (?:del?|que|\d))|\bsegun el autor\b(?! de)",
     rf"\b(?:cet?|(?:selon|d'apres|dans) (?:le |l'|cet? ))\s?{_FR}\b(?! (?:d[eu]|des|d'|qu|\d))",
     rf"\b(?:n?este|deste|no|segundo o|de acordo com o) {_PT}\b(?! (?:d[eoa]|que|\d))",
     rf"\b(?:questo|nel|secondo il|in base al) {_IT}\b(?! (?:di|del|dell|che|da|\d))",

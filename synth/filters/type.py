@@ -1,5 +1,7 @@
 """`not_<type>`: a query of another type than was asked for, where its first words tell."""
 
+import re
+
 import pyarrow as pa
 from pydantic import Field
 
@@ -23,6 +25,10 @@ _NOT: dict[str, set[Kind]] = {
 """What a query of each type cannot be. Types that are not listed are not judged."""
 
 
+_NAME = re.compile(r"(?:Will|May|Might|Must|Can) (?:[A-Z]|\d)")
+"""Will Smith and May 1968 are keywords, and begin like questions."""
+
+
 def reject(rows: pa.Table, settings: Settings) -> list[str | None]:
     columns = (rows.column(name).to_pylist() for name in ("query", "type", "query_language", "words"))
     return [
@@ -38,6 +44,8 @@ def _other(query: str, wanted: str, language: str, asked: int, settings: Setting
             return "a question"
         if (found := count_words(query)) > max(settings.max_keywords, asked):
             return f"{found} words"
+        if _NAME.match(query):
+            return None
     seen = kind(query, language)
     if seen in _NOT.get(wanted, ()):
         return _SAID[seen]  # type: ignore[index]  # null is in no set

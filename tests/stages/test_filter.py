@@ -1,35 +1,48 @@
-from pathlib import Path
+import sys
+from types import ModuleType
 
-from synth import config, schemas
-from synth.stage import Stage
-from synth.stages import filter
-from tests.rows import pair
+import pytest
+
+from synth.config import Strict
+from synth.errors import SynthError
+from synth.filters import length, refers
+from synth.stages import filter as stage_filter
+from tests.rows import pair, pairs
+
+JUNK = {"query": "this text", "words": 0}
 
 
-def test_the_first_reason_is_kept_and_rows_that_are_out_stay_as_they_are() -> None:
-    made = config.parse(
-        config.Config,
-        {
-            "name": "t",
-            "corpus": {"path": str(Path(__file__))},
-            "tasks": {"retrieval": {}},
-            "engine": {"kind": "scripted"},
-            "embedder": {"kind": "hashing"},
-        },
-        where="",
-    )
-    rows = schemas.table(
-        schemas.PAIRS,
-        [
-            pair(id="a", query="how do otters sleep", type="acquire_knowledge"),
-            pair(id="b", query="What does the passage say about otters?", type="acquire_knowledge"),
-            pair(id="c", query="", status="rejected", reason="cut_off", detail="48 tokens"),
-        ],
-    )
-    judged = filter.stage(made, Stage(name="generate", does="", writes=schemas.PAIRS)).fn(rows, None)
-    found = schemas.conform(judged, schemas.PAIRS).select(["id", "status", "reason"]).to_pylist()  # type: ignore[arg-type]
-    assert found == [
-        {"id": "a", "status": "ok", "reason": None},
-        {"id": "b", "status": "rejected", "reason": "refers_to_passage"},
-        {"id": "c", "status": "rejected", "reason": "cut_off"},
-    ]
+def fates(filters: dict[str, Strict], *rows: dict[str, object]) -> list[tuple[object, object, object]]:
+    judged = stage_filter.judge(pairs(*rows), None, filters=filters).to_pylist()
+    return [(row["status"], row["reason"], row["detail"]) for row in judged]
+
+
+def test_the_first_filter_that_rejects_names_the_reason() -> None:
+    both = {"length": length.Settings(min_words=3), "refers": refers.Settings()}
+    short = ("rejected", "too_short", "2 of at least 3 words")
+    talks = ("rejected", "refers_to_passage", "this text")
+    good = ("ok", None, None)
+    assert fates(both, pair(**JUNK), pair(), pair(query="what is this text for")) == [short, good, talks]
+    assert fates(dict(reversed(both.items())), pair(**JUNK)) == [talks]
+
+
+def test_rows_that_are_out_are_neither_judged_nor_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    fake = ModuleType("mylab.spy")
+    fake.reject = lambda rows, settings: [seen.append(q) for q in rows["query"].to_pylist()]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "mylab", ModuleType("mylab"))
+    monkeypatch.setitem(sys.modules, "mylab.spy", fake)
+    rows = [pair(query="", status="failed", reason="parse", detail="no JSON"), pair()]
+    assert fates({"mylab.spy": Strict()}, *rows) == [("failed", "parse", "no JSON"), ("ok", None, None)]
+    assert seen == ["how do otters sleep"]
+
+
+def test_a_filter_that_loses_rows_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(length, "reject", lambda rows, settings: [None])
+    with pytest.raises(SynthError, match=r"filters.length: returned 1 verdicts for 2 rows"):
+        fates({"length": length.Settings()}, pair(), pair(query="otters at night"))
+
+
+def test_no_rows_and_no_filters() -> None:
+    assert fates({"length": length.Settings()}) == []
+    assert fates({}, pair()) == [("ok", None, None)]
