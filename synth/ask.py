@@ -4,6 +4,7 @@ Tasks only see `await ask(step, answer, **variables)`. What ends a row is raised
 (a dead engine, a full disk) passes through.
 """
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from synth.engines import Engine, EngineSettings, Request, RequestFailed, Response
 from synth.prompts import Prompts
 from synth.schemas import FAILED, REJECTED, stable_seed
+from synth.stop import Stop
 from synth.tasks import Answer
 
 
@@ -51,6 +53,8 @@ class Line:
     settings: EngineSettings
     prompts: Prompts
     journal: Answers
+    stop: Stop = field(default_factory=Stop)
+    """Once it is requested, nothing more is asked: `Stopped` ends each row at its next question."""
     answered: Callable[[Response, bool], None] = lambda response, fresh: None
     """Told of every answer, and whether the engine was asked for it."""
 
@@ -68,20 +72,27 @@ class RowAsk:
         messages = self.line.prompts.render(step, variables)
         seed = stable_seed(self.seed, step, len(self.keys))
         request = Request(messages, schema_of(answer), self.line.settings.sampling, seed)
-        settings = self.line.settings
-        key = request.key(f"{settings.model}@{settings.revision}" if settings.revision else settings.model)
+        key = request.key(self.line.settings.identity)
         self.keys.append(key)
         response = self.line.journal.get(key)
         fresh = response is None
         if response is None:
-            try:
-                response = await self.line.engine.complete(request)
-            except RequestFailed as error:
-                raise Unanswered(FAILED, error.reason, error.detail) from error
+            self.line.stop.check()
+            response = await self._complete(request)
             await self.line.journal.put(key, response)
         self.line.answered(response, fresh)
         self.asked.append(Asked(step, request, response))
         return parse(response, answer)
+
+    async def _complete(self, request: Request) -> Response:
+        deadline = self.line.settings.deadline
+        try:
+            async with asyncio.timeout(deadline):
+                return await self.line.engine.complete(request)
+        except RequestFailed as error:
+            raise Unanswered(FAILED, error.reason, error.detail) from error
+        except TimeoutError as error:
+            raise Unanswered(FAILED, "deadline", f"no answer within {deadline:g} s") from error
 
     @property
     def examples(self) -> list[str]:

@@ -30,7 +30,8 @@ Exit codes:
   5  a folder is full, read-only, damaged, or in use by another run
   6  verify: something does not add up
   7  too many rows failed: stopped, can be resumed
-  130  interrupted: can be resumed
+  8  ended early by SIGTERM, SIGINT or --max-time: all is whole, can be resumed
+  130  left at once, on a second SIGINT: can be resumed
 """
 
 
@@ -41,8 +42,12 @@ class Commands(click.Group):
         try:
             return super().invoke(context)
         except SynthError as error:
+            from synth.secrets import redact
+            from synth.visible import visible
+
+            # What a server, a document or a model said may be in it: no keys, and nothing that moves the cursor.
             click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-            click.echo(str(error), err=True)
+            click.echo(visible(redact(str(error))), err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("interrupted: what is finished is kept; run the same command to go on", err=True)
@@ -95,18 +100,40 @@ def _load(config: Path, overrides: tuple[str, ...], limit: int | None) -> "Confi
     return load(config, (*overrides, *([f"corpus.limit={limit}"] if limit else ())))
 
 
+def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    from synth.stop import duration
+
+    try:
+        return None if value is None else duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 @main.command()
 @_takes_config()
-def run(config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool) -> None:
+@click.option(
+    "--max-time", callback=_seconds, metavar="TIME", help="Stop early and whole after so long, e.g. 90m or 3.5h."
+)
+@click.option(
+    "--grace", callback=_seconds, default="20s", show_default=True, metavar="TIME",
+    help="How long requests in flight may take to finish, once the run is to stop.",
+)  # fmt: skip
+@click.option("--retry-failed", is_flag=True, help="Ask again what the engine failed to answer.")
+def run(
+    config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool,
+    max_time: float | None, grace: float, retry_failed: bool,
+) -> None:  # fmt: skip
     """Run CONFIG to the end, or go on where it stopped."""
     from rich.console import Console
 
     from synth import runs, show
     from synth.progress import shown
+    from synth.stop import Stop, on_signals
 
     settings = _load(config, overrides, limit)
-    with shown() as display:
-        result = runs.run(settings, display)
+    stop = Stop(max_time, grace)
+    with on_signals(stop), shown() as display:
+        result = runs.run(settings, display, stop, retry_failed=retry_failed)
     if as_json:
         click.echo(json.dumps(result.summary))
         return
@@ -117,6 +144,9 @@ def run(config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bo
         )
         return
     console.print(show.funnel(result.manifests))
+    console.print(f"{result.account}", highlight=False)
+    if result.account.failed:
+        console.print("`--retry-failed` asks again what the engine failed to answer.", highlight=False)
     if not result.summary["rows"]:
         console.print(
             "No row was accepted: `synth show CONFIG --status rejected` shows what was written.", highlight=False
@@ -163,13 +193,14 @@ def preview(config: Path, overrides: tuple[str, ...], limit: int | None, as_json
     from synth import preview as previews
     from synth import show_preview
     from synth.progress import shown
+    from synth.visible import json_line
 
     settings = _load(config, overrides, None)
     with shown() as display:
         rows = previews.preview(settings, limit or 5, display)
     if as_json:
         for row in rows:
-            click.echo(json.dumps(show_preview.as_json(row), ensure_ascii=False, default=str))
+            click.echo(json_line(show_preview.as_json(row)))
         return
     for row in rows:
         Console().print(show_preview.render(row, full=full))
@@ -203,13 +234,14 @@ def show(
 
     from synth import runs
     from synth import show as shows
+    from synth.visible import json_line
 
     settings = _load(config, overrides, None)
     rows = runs.rows(settings, stage, reason=reason, status=fate, id=identity, number=limit or 5, seed=seed)
     if as_json:
         for row in rows:
             row.pop("embedding", None)
-            click.echo(json.dumps(row, ensure_ascii=False, default=str))
+            click.echo(json_line(row))
         return
     for row in rows:
         Console().print(shows.render(row))

@@ -6,7 +6,8 @@ SynthError                    1  anything below, or a bug that names itself
 ├── ModelError                4  weights, an engine or an encoder that cannot be loaded or has died
 ├── StoreError                5  a folder that is full, read-only, held by another run, or damaged
 │   └── VerifyError           6  counts do not add up, a checksum differs, an id stands twice
-└── BudgetError               7  more rows failed than `max_failed` allows: the run stopped, and can be resumed
+├── BudgetError               7  more rows failed than `max_failed` allows: the run stopped, and can be resumed
+└── Stopped                   8  ended early by a signal or `--max-time`: all is whole, and can be resumed
 """
 
 
@@ -46,3 +47,7 @@ class VerifyError(StoreError):
 
 class BudgetError(SynthError):
     exit_code = 7
+
+
+class Stopped(SynthError):
+    exit_code = 8

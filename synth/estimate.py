@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth import plugins, prompts, schemas, store, weights
+from synth import plugins, prompts, schemas, store, timings, weights
 from synth.ask import Line, RowAsk
 from synth.config import Config
 from synth.engines import Response, scripted
@@ -141,7 +141,7 @@ def _measured(run: Path) -> dict[str, Any] | None:
     """Return what the newest finished generate stage of this run measured, if it asked an engine at all."""
     found = [
         t
-        for t in store.timings(run).values()
+        for t in timings.read(run).values()
         if t["stage"] == "generate" and t.get("requests", 0) > t.get("replayed", 0)
     ]
     return max(found, key=lambda t: float(t["finished"])) if found else None

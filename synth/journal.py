@@ -9,6 +9,7 @@ answer catches what a disk does later.
 import asyncio
 import contextlib
 import json
+import logging
 import sqlite3
 import zlib
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from synth.engines import Response
 from synth.errors import StoreError
 
 FILE = "responses/journal.sqlite"
+_log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -59,16 +61,15 @@ class Journal:
         return int(number)
 
     def get(self, key: str) -> Response | None:
-        """Return the answer to the request with this key, or null when it was never answered."""
+        """Return the answer to the request with this key, or null when it was never answered, or is damaged."""
         found = self._reader.execute("SELECT body FROM responses WHERE key = ?", (bytes.fromhex(key),)).fetchone()
         if found is None:
             return None
         body: bytes = found[0]
-        if zlib.crc32(body[4:]) != int.from_bytes(body[:4], "big"):
-            raise StoreError(
-                f"{self._path}: the answer {key} is damaged", fix="delete the file to ask everything again"
-            )
-        return Response(**json.loads(body[4:]))
+        if zlib.crc32(body[4:]) == int.from_bytes(body[:4], "big"):
+            return Response(**json.loads(body[4:]))
+        _log.warning("%s: the answer %s is damaged, and asked for again: is the disk sound?", self._path, key)
+        return None
 
     async def put(self, key: str, response: Response) -> None:
         """Return when the answer is on disk."""

@@ -1,5 +1,6 @@
 """How far a run is, on stderr: a live line per stage in a terminal, one line per stage elsewhere."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from synth.secrets import redact
 from synth.stage import Stage
+from synth.visible import visible
 
 QUIET_SECONDS = 30.0
 """Without a terminal, say where a stage is about twice a minute: often enough for a log, seldom enough to read it."""
@@ -78,8 +81,32 @@ class Display:
         self._console.print(Text(line))
 
 
+class _Log(logging.Handler):
+    """Says synth's warnings beside the bars: they may quote a document, a model or a server, so without control
+    characters and keys."""
+
+    def __init__(self, display: Display) -> None:
+        super().__init__(logging.WARNING)
+        self._display = display
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._display.say(f"{record.levelname.lower()}: {visible(redact(record.getMessage()))}")
+
+
 @contextmanager
 def shown() -> Iterator[Display]:
+    """Open the display, and send what synth logs there."""
+    with _display() as display:
+        log, handler = logging.getLogger("synth"), _Log(display)
+        log.addHandler(handler)
+        try:
+            yield display
+        finally:
+            log.removeHandler(handler)
+
+
+@contextmanager
+def _display() -> Iterator[Display]:
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Display(console, None)

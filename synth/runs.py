@@ -1,22 +1,25 @@
 """What the commands do, for anyone who calls synth from Python: run, plan, status, rows, verify."""
 
 import importlib.metadata
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from synth import __version__, pipeline, store
+from synth import __version__, accounts, pipeline, store, timings
 from synth import show as shows
 from synth import verify as verifies
 from synth.config import Config
 from synth.errors import ConfigError, VerifyError
 from synth.estimate import Estimate, estimate
 from synth.executors import local
+from synth.files import sweep, write_atomically
+from synth.lock import owned
 from synth.plugins import did_you_mean
 from synth.progress import Display
 from synth.stage import Map, Stage
+from synth.stop import Stop
 
 
 @dataclass(frozen=True)
@@ -27,36 +30,45 @@ class Result:
     """Stages that ran now; none when all was finished before."""
     dataset: Path
     manifests: tuple[store.Manifest, ...]
+    account: accounts.Account
     summary: dict[str, Any]
 
 
-def run(config: Config, display: Display) -> Result:
-    """Run what is not finished of `config`. Raises SynthError; what was finished by then is kept."""
-    stages = pipeline.build(config).stages
+def run(config: Config, display: Display, stop: Stop | None = None, *, retry_failed: bool = False) -> Result:
+    """Run what is not finished of `config`. Raises SynthError; what was finished by then is kept.
+
+    `stop` ends it early and whole (Stopped); `retry_failed` asks again what the engine failed to answer.
+    """
+    built = pipeline.build(config)
+    stages = built.stages
     folder = config.folder
-    if not all(store.is_finished(folder, stage) for stage in stages):
-        with store.owned(folder):
-            store.write_atomically(folder / "run.yaml", _described(config, stages).encode())
-            ran = local.run(stages, folder, display)
+    if retry_failed or not all(store.is_finished(folder, stage) for stage in stages):
+        with owned(folder):
+            sweep(folder)
+            write_atomically(folder / "run.yaml", _described(config, stages).encode())
+            ran = local.run(stages, folder, display, stop, retry_failed=retry_failed)
     else:
         ran = []
     manifests = tuple(store.finished(folder / stage.folder, stage) for stage in stages)
-    rows = sum(file.rows for file in manifests[-1].parts)
+    account = accounts.balanced(built, folder)
+    rows = account.written
     summary: dict[str, Any] = {
         "run": config.name,
         "dataset": str(folder / stages[-1].folder),
         "rows": rows,
+        "account": asdict(account),
         "ran": [stage.name for stage in ran],
         "counts": {manifest.stage: dict(manifest.counts) for manifest in manifests},
     }
-    return Result(tuple(summary["ran"]), folder / stages[-1].folder, manifests, summary)
+    return Result(tuple(summary["ran"]), folder / stages[-1].folder, manifests, account, summary)
 
 
 def plan(config: Config, display: Display, tokens_per_second: float | None = None) -> Estimate:
     """Read the corpus (a run would go on from there) and estimate the rest; no engine, no embedder."""
     stages = pipeline.build(config)
     if not store.is_finished(config.folder, stages.corpus):
-        with store.owned(config.folder):
+        with owned(config.folder):
+            sweep(config.folder)
             local.run([stages.corpus], config.folder, display)
     return estimate(config, stages, config.folder, tokens_per_second)
 
@@ -64,13 +76,13 @@ def plan(config: Config, display: Display, tokens_per_second: float | None = Non
 def status(config: Config) -> list[dict[str, Any]]:
     """Return one entry per stage: its state, its rows, what they came to, its time."""
     folder = config.folder
-    timings = store.timings(folder)
+    times = timings.read(folder)
     lines = []
     for stage in pipeline.build(config).stages:
         done = store.is_finished(folder, stage)
         parts = len(list((folder / stage.folder).glob("part-*.parquet"))) if not done else 0
         counts = dict(store.finished(folder / stage.folder, stage).counts) if done else {}
-        timing = timings.get(stage.fingerprint, {}) if done else {}
+        timing = times.get(stage.fingerprint, {}) if done else {}
         lines.append(
             {
                 "stage": stage.name,
@@ -99,8 +111,11 @@ def rows(config: Config, stage: str, **choice: Any) -> list[dict[str, Any]]:
 
 def verify(config: Config) -> dict[str, int]:
     """Check a finished run; return how much was checked. Raises VerifyError naming every problem."""
-    stages = pipeline.build(config).stages
+    built = pipeline.build(config)
+    stages = built.stages
     problems = verifies.verify(stages, config.folder)
+    if not problems:
+        accounts.balanced(built, config.folder)
     if problems:
         raise VerifyError(
             f"{config.folder}: {len(problems)} problems\n  " + "\n  ".join(problems),

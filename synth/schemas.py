@@ -206,7 +206,9 @@ def annotate(rows: pa.Table, verdicts: Iterable[str | None]) -> pa.Table:
 
 
 def counts(rows: pa.Table) -> dict[str, int]:
-    """Count rows by fate: `ok`, `rejected/<reason>`, `failed/<reason>`; sorted by name."""
+    """Count rows by fate: `ok`, `rejected/<reason>`, `failed/<reason>`; sorted by name. Rows without a status are ok."""
+    if "status" not in rows.column_names:
+        return {OK: rows.num_rows} if rows.num_rows else {}
     found: dict[str, int] = {}
     for status, reason in zip(rows.column("status").to_pylist(), rows.column("reason").to_pylist(), strict=True):
         name = status if status == OK else f"{status}/{reason}"

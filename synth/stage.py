@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from synth.config import fingerprint
+from synth.stop import Stop
 
 
 class Progress(Protocol):
@@ -38,6 +39,8 @@ class Workspace:
     run: Path
     """The run's folder."""
     progress: Progress
+    stop: Stop = field(default_factory=Stop)
+    """Whether to begin anything new."""
 
     def of(self, stage: "Stage") -> Path:
         """Return the folder of a finished stage before this one."""
@@ -93,6 +96,8 @@ class Map(Stage):
     """Whether `fn` returns the ids it was given, in order. The executor checks it on every shard."""
     rows_ahead: int = 0
     """For coroutine functions: keep shards running until this many input rows are under way."""
+    judge: Callable[[Mapping[str, int]], None] = lambda counts: None
+    """Told the counts of all shards before the stage is called finished; may raise to say that it must not be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,3 +106,5 @@ class Fold(Stage):
     """Consumes all shards of `after[0]`, in order, writes files into the workspace's folder, returns counts."""
     columns: tuple[str, ...] | None = None
     """Columns it reads; all when null."""
+    same_rows: bool = False
+    """Whether the counts it returns are of the rows it was given, so that they must add up to as many."""

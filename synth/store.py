@@ -1,43 +1,50 @@
-"""A run on disk: shards that appear whole or not at all, a manifest written last, and one owner at a time.
+"""A run on disk: shards that appear whole or not at all, and manifests that say what can be trusted.
 
 outputs/<run>/
   run.yaml                        resolved config and versions
-  timings.jsonl                   one line per finished stage: when, how long
+  timings.jsonl                   one line per finished stage: when, how long (timings.py)
   responses/                      the journal (journal.py)
-  <stage>-<fingerprint>/          part-00000.parquet …, manifest.json
+  <stage>-<fingerprint>/          part-00000.parquet …, manifest.json; parts.jsonl while the stage is running
   dataset/                        what one publishes
+
+A stage is told by its settings (the fingerprint) and by what it was made from: each shard's entry has a hash of the
+content behind it. So a shard that is damaged, deleted or made anew calls for just those shards that follow from it, and
+a stage that comes out the same as before calls for none.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import os
-import shutil
-import socket
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synth import schemas
 from synth.errors import StoreError
-from synth.stage import Stage
+from synth.files import append_line, as_store_error, sha256, sync, write_atomically
+from synth.stage import Fold, Map, Stage
 
 MANIFEST = "manifest.json"
+PARTS = "parts.jsonl"
 
 
 @dataclass(frozen=True)
 class File:
-    """One file of a finished stage."""
+    """One file of a stage."""
 
     name: str
     rows: int
     bytes: int
     sha256: str
+    made_from: str = ""
+    """Hash of the content that it was made from; empty for a source."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Its rows by fate (schemas.counts); empty for a file of a fold."""
 
 
 @dataclass(frozen=True)
@@ -54,40 +61,14 @@ class Manifest:
     def parts(self) -> list[File]:
         return [file for file in self.files if file.name.endswith(".parquet")]
 
-
-@contextlib.contextmanager
-def _as_store_error(doing: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"{doing}: {error.strerror or error}",
-            fix="free disk space or mend permissions, then run the same command again: finished shards are kept",
-        ) from error
+    @property
+    def content(self) -> str:
+        """Hash of all that the stage says: the same for two runs that came to the same."""
+        return digest(self.fingerprint, *(part for file in self.files for part in (file.name, file.sha256)))
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is seen whole or not at all, also after a power cut."""
-    with _as_store_error(f"{path}: cannot be written"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        making = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with making.open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            making.replace(path)
-        finally:
-            making.unlink(missing_ok=True)
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def digest(*parts: str) -> str:
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
 def part_name(index: int) -> str:
@@ -102,17 +83,142 @@ def to_parquet(rows: pa.Table) -> bytes:
     return data
 
 
-def write_part(folder: Path, index: int, rows: pa.Table) -> None:
-    write_atomically(folder / part_name(index), to_parquet(rows))
+def write_part(folder: Path, index: int, rows: pa.Table, made_from: str = "", known: File | None = None) -> File:
+    """Write a shard and its entry in `parts.jsonl`, in this order; return the entry. A shard that is `known` to be
+    there with the same bytes is left as it is."""
+    data = to_parquet(rows)
+    counts = schemas.counts(rows)
+    file = File(part_name(index), rows.num_rows, len(data), hashlib.sha256(data).hexdigest(), made_from, counts)
+    if file != known:
+        write_atomically(folder / file.name, data)
+        append_line(folder / PARTS, _line(file))
+    return file
+
+
+def _line(file: File) -> bytes:
+    text = json.dumps(asdict(file), separators=(",", ":")).encode()
+    return b"%08x %s" % (zlib.crc32(text), text)
+
+
+def noted(folder: Path) -> dict[str, File]:
+    """Return the newest entry per shard of a stage that is still running; torn and damaged lines are skipped."""
+    found = {}
+    with as_store_error(f"{folder / PARTS}: cannot be read"), contextlib.suppress(FileNotFoundError):
+        for line in (folder / PARTS).read_bytes().splitlines():
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                if int(line[:8], 16) == zlib.crc32(line[9:]):
+                    file = File(**json.loads(line[9:]))
+                    found[file.name] = file
+    return found
+
+
+def trusted(folder: Path, made_from: Mapping[str, str] | None) -> dict[str, File]:
+    """Return what of an unfinished or outdated stage still holds: noted, there, of the right size, and made from what
+    is there now (`made_from`, by name; null for a source, whose content is compared as it is read again)."""
+    there = manifest(folder)
+    entries = {file.name: file for file in there.files} if there else noted(folder)
+    return {
+        name: file
+        for name, file in entries.items()
+        if (made_from is None or made_from.get(name) == file.made_from) and _is_whole(folder, file)
+    }
+
+
+def _is_whole(folder: Path, file: File) -> bool:
+    try:
+        return (folder / file.name).stat().st_size == file.bytes
+    except OSError:
+        return False
+
+
+def reopen(folder: Path, keep: Iterable[File]) -> None:
+    """Make a stage's folder ready to be gone on with: only `keep` is noted, and nothing else is there."""
+    with as_store_error(f"{folder}: cannot be made ready"):
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = {file.name: file for file in keep}
+        write_atomically(folder / PARTS, b"".join(_line(file) + b"\n" for file in kept.values()))
+        (folder / MANIFEST).unlink(missing_ok=True)
+        for path in folder.iterdir():
+            if path.is_file() and path.name not in kept and path.name != PARTS and path.suffix != ".damaged":
+                path.unlink()
+        sync(folder)
+
+
+def inputs(run: Path, stage: Stage) -> dict[str, str] | str | None:
+    """Return what a stage would be made from now: per shard for a map, in one for a fold, null for a source.
+
+    Raises StoreError when a stage before it is not finished.
+    """
+    before = [finished(run / stage.folder, stage) for stage in stage.after]
+    match stage:
+        case Map():
+            sides = [one.content for one in before[1:]]
+            return {part_name(at): digest(part.sha256, *sides) for at, part in enumerate(before[0].parts)}
+        case Fold():
+            return digest(*(one.content for one in before))
+        case _:
+            return None
+
+
+def is_finished(run: Path, stage: Stage) -> bool:
+    """Whether a stage has its manifest, all its files, and was made from what the stages before it are now."""
+    folder = run / stage.folder
+    found = manifest(folder)
+    if found is None or found.fingerprint != stage.fingerprint:
+        return False
+    if any(manifest(run / one.folder) is None for one in stage.after):
+        return False
+    wanted = inputs(run, stage)
+    if isinstance(wanted, dict) and [file.name for file in found.files] != list(wanted):
+        return False
+    return all(
+        _is_whole(folder, file)
+        and file.made_from == (wanted.get(file.name) if isinstance(wanted, dict) else wanted or "")
+        for file in found.files
+    )
 
 
 def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a shard without a look at its checksum: for looking at rows. Stages read by `read_checked`."""
+    return _table(path, path, columns)
+
+
+def read_checked(folder: Path, file: File, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a shard. If it is not what its manifest says, set it aside and raise StoreError: the next run makes it anew."""
+    path = folder / file.name
+    with as_store_error(f"{path}: cannot be read"):
+        data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        raise _set_aside(path)
+    return _table(path, pa.BufferReader(data), columns)
+
+
+def check(folder: Path, stage: Stage) -> None:
+    """Compare all files of a finished stage with its manifest, as `read_checked` does."""
+    for file in finished(folder, stage).files:
+        path = folder / file.name
+        with as_store_error(f"{path}: cannot be read"):
+            if sha256(path) != file.sha256:
+                raise _set_aside(path)
+
+
+def _set_aside(path: Path) -> StoreError:
+    aside = path.with_name(f".{path.name}.damaged")
+    with as_store_error(f"{path}: damaged, and cannot be set aside"):
+        path.replace(aside)
+    return StoreError(
+        f"{path}: damaged: its content is not what was written (set aside as {aside.name})",
+        fix="run the same command again: only this file, and what differs because of it, is made anew. Is the disk sound?",
+    )
+
+
+def _table(path: Path, source: Any, columns: Sequence[str] | None) -> pa.Table:
     try:
-        return pq.read_table(path, columns=list(columns) if columns else None, partitioning=None)
+        return pq.read_table(source, columns=list(columns) if columns else None, partitioning=None)
     except (pa.ArrowException, OSError) as error:
         raise StoreError(
             f"{path}: damaged or not readable: {error}",
-            fix=f"delete the folder {path.parent} and run again: only that stage is redone",
+            fix=f"delete {path} and run again: only that file is made anew",
         ) from error
 
 
@@ -120,14 +226,16 @@ def read_parts(run: Path, stage: Stage, columns: Sequence[str] | None = None) ->
     """Yield the shards of a finished stage, in order."""
     folder = run / stage.folder
     for file in finished(folder, stage).parts:
-        yield read_part(folder / file.name, columns)
+        yield read_checked(folder, file, columns)
 
 
 def manifest(folder: Path) -> Manifest | None:
     """Return the manifest of a stage's folder, or null while the stage is not finished."""
     path = folder / MANIFEST
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(path.read_bytes())
+        if raw.pop("checksum") != _checksum(raw):
+            raise ValueError("its checksum is not that of its content")
         return Manifest(
             raw["stage"],
             raw["fingerprint"],
@@ -137,16 +245,15 @@ def manifest(folder: Path) -> Manifest | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(
             f"{path}: not a manifest: {error}",
             fix=f"delete the folder {folder} and run again: only that stage is redone",
         ) from error
 
 
-def is_finished(run: Path, stage: Stage) -> bool:
-    found = manifest(run / stage.folder)
-    return found is not None and found.fingerprint == stage.fingerprint
+def _checksum(raw: Mapping[str, Any]) -> str:
+    return digest(json.dumps(raw, sort_keys=True))
 
 
 def finished(folder: Path, stage: Stage) -> Manifest:
@@ -158,98 +265,33 @@ def finished(folder: Path, stage: Stage) -> Manifest:
     return found
 
 
-def finish(folder: Path, stage: Stage, counts: Mapping[str, int]) -> Manifest:
-    """Describe every file of the folder in its manifest: the last thing written, it makes the stage finished."""
-    with _as_store_error(f"{folder}: cannot be read back"):
-        files = tuple(
+def finish(folder: Path, stage: Stage, counts: Mapping[str, int], files: Sequence[File]) -> Manifest:
+    """Name the files of a stage in its manifest: the last thing written, it makes the stage finished."""
+    made = Manifest(
+        stage.name, stage.fingerprint, tuple(f"{f.name}: {f.type}" for f in stage.writes), tuple(files), dict(counts)
+    )
+    raw = json.loads(json.dumps(asdict(made)))
+    write_atomically(folder / MANIFEST, json.dumps({**raw, "checksum": _checksum(raw)}, indent=1).encode())
+    with as_store_error(f"{folder}: cannot be tidied"):
+        (folder / PARTS).unlink(missing_ok=True)
+    return made
+
+
+def describe(folder: Path, made_from: str) -> list[File]:
+    """Describe all files that a fold left in its folder, and see to it that they are on the disk."""
+    with as_store_error(f"{folder}: cannot be read back"):
+        paths = [path for path in sorted(folder.rglob("*")) if not path.name.startswith(".")]
+        for path in [*paths, folder]:
+            sync(path)
+        return [
             File(
                 str(path.relative_to(folder)),
                 pq.read_metadata(path).num_rows if path.suffix == ".parquet" else 0,
                 path.stat().st_size,
                 sha256(path),
+                made_from,
+                {},
             )
-            for path in sorted(folder.rglob("*"))
-            if path.is_file() and not path.name.startswith(".")
-        )
-    made = Manifest(
-        stage.name, stage.fingerprint, tuple(f"{f.name}: {f.type}" for f in stage.writes), files, dict(counts)
-    )
-    write_atomically(folder / MANIFEST, json.dumps(asdict(made), indent=1).encode())
-    return made
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def fresh_folder(folder: Path) -> Path:
-    """Return an empty folder beside `folder`, to be put in its place by `replace_folder`."""
-    making = folder.with_name(f".{folder.name}.new")
-    with _as_store_error(f"{folder}: cannot be made"):
-        shutil.rmtree(making, ignore_errors=True)
-        making.mkdir(parents=True)
-    return making
-
-
-def replace_folder(making: Path, folder: Path) -> None:
-    with _as_store_error(f"{folder}: cannot be put in place"):
-        old = folder.with_name(f".{folder.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.rename(old)
-        making.rename(folder)
-        _sync_folder(folder.parent)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def sweep(folder: Path) -> None:
-    """Remove what a killed process left half-written."""
-    for leftover in folder.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
-
-
-def note_timing(run: Path, stage: Stage, seconds: float, **more: Any) -> None:
-    """Append to timings.jsonl. Kept apart from manifests, which must not differ between two equal runs."""
-    line = {
-        "stage": stage.name,
-        "fingerprint": stage.fingerprint,
-        "seconds": round(seconds, 3),
-        "finished": round(time.time(), 3),
-        **more,
-    }
-    with _as_store_error(f"{run}: cannot be written"), (run / "timings.jsonl").open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(line) + "\n")
-
-
-def timings(run: Path) -> dict[str, dict[str, Any]]:
-    """Return the newest timing per fingerprint; a torn last line is skipped."""
-    found = {}
-    with contextlib.suppress(FileNotFoundError):
-        for line in (run / "timings.jsonl").read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                entry = json.loads(line)
-                found[entry["fingerprint"]] = entry
-    return found
-
-
-@contextlib.contextmanager
-def owned(run: Path) -> Iterator[None]:
-    """Hold the run's lock. The system lets go of it when its holder dies, however it dies."""
-    with _as_store_error(f"{run}: cannot be made or written"):
-        run.mkdir(parents=True, exist_ok=True)
-        stream = (run / ".lock").open("a+", encoding="utf-8")
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            stream.seek(0)
-            holder = stream.read().strip() or "another process"
-            raise StoreError(
-                f"{run}: in use by {holder}", fix="wait for it, stop it, or give this run another `name`"
-            ) from error
-        stream.seek(0)
-        stream.truncate()
-        stream.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
-        stream.flush()
-        yield
+            for path in paths
+            if path.is_file()
+        ]

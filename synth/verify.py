@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from synth import schemas, store
 from synth.errors import StoreError
 from synth.figures import PUBLISH
+from synth.files import sha256
 from synth.stage import Fold, Map, Stage
 
 
@@ -64,7 +65,7 @@ def _files(folder: Path, manifest: store.Manifest) -> Iterator[str]:
             yield f"{path}: the file is missing"
         elif (size := path.stat().st_size) != file.bytes:
             yield f"{path}: {size:,} bytes, the manifest says {file.bytes:,}"
-        elif store.sha256(path) != file.sha256:
+        elif sha256(path) != file.sha256:
             yield f"{path}: its SHA-256 is not the manifest's: the content was changed"
 
 

@@ -4,7 +4,9 @@ An escape sequence in a row could move the cursor, retitle the window or hide ot
 could show a text in another order than it has. Both are written out here, as Python would write them: `\\x1b[31m`.
 """
 
+import json
 import re
+from typing import Any
 
 # C0 and C1 controls but tab and newline; line separators; bidirectional embeddings, overrides and isolates; zero-width
 # space, byte order mark, annotation marks and the invisible "tag" letters. Joiners and direction marks stay: Persian,
@@ -17,6 +19,13 @@ _HIDDEN = re.compile(
 def visible(text: str) -> str:
     """Write out all control characters but tab and newline."""
     return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def json_line(value: Any) -> str:
+    """Write JSON on one line that reads the same to a program, and on a terminal moves no cursor: what is hidden is
+    written as `\\uXXXX`."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return _HIDDEN.sub(lambda found: re.sub("....", r"\\u\g<0>", found[0].encode("utf-16-be").hex()), text)
 
 
 def one_line(text: str, limit: int) -> str:

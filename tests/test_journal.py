@@ -36,14 +36,20 @@ def test_lone_surrogates_survive(tmp_path: Path) -> None:
         assert answers.get(KEY) == Response("\ud800", "stop")
 
 
-def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
+def test_a_flipped_bit_costs_its_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with journal.opened(tmp_path) as answers:
         asyncio.run(answers.put(KEY, ANSWER))
+        asyncio.run(answers.put(OTHER, ANSWER))
     with sqlite3.connect(tmp_path / journal.FILE) as connection:
         (body,) = connection.execute("SELECT body FROM responses").fetchone()
-        connection.execute("UPDATE responses SET body = ?", (body[:-3] + b"x" + body[-2:],))
-    with journal.opened(tmp_path) as answers, pytest.raises(StoreError, match="is damaged"):
-        answers.get(KEY)
+        connection.execute(
+            "UPDATE responses SET body = ? WHERE key = ?", (body[:-3] + b"x" + body[-2:], bytes.fromhex(KEY))
+        )
+    with journal.opened(tmp_path) as answers:
+        assert (answers.get(KEY), answers.get(OTHER)) == (None, ANSWER)
+        asyncio.run(answers.put(KEY, ANSWER))
+        assert answers.get(KEY) == ANSWER
+    assert f"the answer {KEY} is damaged, and asked for again" in caplog.text
 
 
 def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:

@@ -32,13 +32,14 @@ PLAN = Source(name="plan", does="", writes=schemas.PLAN, read=lambda: iter([]))
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     folder = tmp_path / STAGE.folder
+    files = []
     for part in range(5):
         rows = [
             row(n, status="rejected", reason="copied") if n % 5 == 0 else row(n)
             for n in range(part * 20, part * 20 + 20)
         ]
-        store.write_part(folder, part, schemas.table(schemas.MINED, rows))
-    store.finish(folder, STAGE, {"ok": 80, "rejected/copied": 20})
+        files.append(store.write_part(folder, part, schemas.table(schemas.MINED, rows)))
+    store.finish(folder, STAGE, {"ok": 80, "rejected/copied": 20}, files)
     return tmp_path
 
 
@@ -73,8 +74,8 @@ def test_a_reason_that_is_none(run: Path) -> None:
 def test_a_stage_without_reasons(tmp_path: Path) -> None:
     columns = set(schemas.PLAN.names)
     plan = {name: value for name, value in row(1).items() if name in columns}
-    store.write_part(tmp_path / PLAN.folder, 0, schemas.table(schemas.PLAN, [plan]))
-    store.finish(tmp_path / PLAN.folder, PLAN, {"ok": 1})
+    part = store.write_part(tmp_path / PLAN.folder, 0, schemas.table(schemas.PLAN, [plan]))
+    store.finish(tmp_path / PLAN.folder, PLAN, {"ok": 1}, [part])
     assert show.rows(tmp_path, PLAN) == [plan]
     assert "a nurse" in printed(show.render(plan))
     with pytest.raises(ConfigError, match="have no status or reason"):

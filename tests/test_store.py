@@ -1,10 +1,11 @@
-import multiprocessing
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from synth import store
+from synth import files, store
 from synth.errors import StoreError
 from synth.stage import Stage
 
@@ -13,8 +14,8 @@ STAGE = Stage(name="made", does="make rows", writes=ROWS.schema)
 
 
 def finished(folder: Path) -> store.Manifest:
-    store.write_part(folder, 0, ROWS)
-    return store.finish(folder, STAGE, {"ok": 2})
+    folder.mkdir(exist_ok=True)
+    return store.finish(folder, STAGE, {"ok": 2}, [store.write_part(folder, 0, ROWS)])
 
 
 def test_a_manifest_names_every_file_and_reads_back(tmp_path: Path) -> None:
@@ -24,7 +25,11 @@ def test_a_manifest_names_every_file_and_reads_back(tmp_path: Path) -> None:
         stage="made",
         fingerprint=STAGE.fingerprint,
         schema=("id: string",),
-        files=(store.File("part-00000.parquet", 2, len(data), store.sha256(tmp_path / "part-00000.parquet")),),
+        files=(
+            store.File(
+                "part-00000.parquet", 2, len(data), files.sha256(tmp_path / "part-00000.parquet"), "", {"ok": 2}
+            ),
+        ),
         counts={"ok": 2},
     )
     assert store.manifest(tmp_path) == made
@@ -33,11 +38,11 @@ def test_a_manifest_names_every_file_and_reads_back(tmp_path: Path) -> None:
 
 def test_without_its_manifest_a_stage_is_not_finished(tmp_path: Path) -> None:
     folder = tmp_path / STAGE.folder
-    store.write_part(folder, 0, ROWS)
+    made = store.write_part(folder, 0, ROWS)
     assert not store.is_finished(tmp_path, STAGE)
     with pytest.raises(StoreError, match="stage 'made' is not finished"):
         list(store.read_parts(tmp_path, STAGE))
-    store.finish(folder, STAGE, {"ok": 2})
+    store.finish(folder, STAGE, {"ok": 2}, [made])
     assert [part.to_pydict() for part in store.read_parts(tmp_path, STAGE)] == [{"id": ["a", "b"]}]
 
 
@@ -47,54 +52,106 @@ def test_damage_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"part-00000.parquet: damaged"):
         store.read_part(tmp_path / "part-00000.parquet")
     (tmp_path / store.MANIFEST).write_text('{"stage": "made"}')
-    with pytest.raises(StoreError, match="not a manifest: 'fingerprint'"):
+    with pytest.raises(StoreError, match="not a manifest: 'checksum'"):
         store.manifest(tmp_path)
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.write_atomically(tmp_path / "file", b"old")
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(StoreError, match="No space left on device"):
-        store.write_atomically(tmp_path / "file", b"new")
-    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"old")]
+def flip(path: Path, at: float = 0.5) -> None:
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * at)] ^= 1
+    path.write_bytes(data)
 
 
-def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
-    target = tmp_path / "dataset"
-    for content in ("first", "second"):
-        making = store.fresh_folder(target)
-        (making / content).touch()
-        store.replace_folder(making, target)
-    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["dataset", "dataset/second"]
+def test_a_flipped_bit_is_set_aside_by_who_reads_it(tmp_path: Path) -> None:
+    made = finished(tmp_path / STAGE.folder)
+    path = tmp_path / STAGE.folder / "part-00000.parquet"
+    flip(path)
+    with pytest.raises(StoreError, match=r"damaged.*set aside as .part-00000.parquet.damaged"):
+        store.read_checked(path.parent, made.files[0])
+    assert [p.name for p in sorted(path.parent.iterdir())] == [".part-00000.parquet.damaged", "manifest.json"]
+    assert not store.is_finished(tmp_path, STAGE)
 
 
-def _hold(run: Path, held: "multiprocessing.synchronize.Event", over: "multiprocessing.synchronize.Event") -> None:  # type: ignore[name-defined]
-    with store.owned(run):
-        held.set()
-        over.wait(60)
+@pytest.mark.parametrize("at", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_flipped_bit_in_a_manifest_is_found(tmp_path: Path, at: float) -> None:
+    finished(tmp_path)
+    flip(tmp_path / store.MANIFEST, at)
+    with pytest.raises(StoreError, match="not a manifest"):
+        store.manifest(tmp_path)
 
 
-def test_a_run_has_one_owner_and_a_dead_one_is_none(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    held, over = context.Event(), context.Event()
-    holder = context.Process(target=_hold, args=(tmp_path, held, over))
-    holder.start()
-    assert held.wait(60)
-    with pytest.raises(StoreError, match=rf"in use by pid {holder.pid} on .* since 2"), store.owned(tmp_path):
-        pass
-    holder.kill()
-    holder.join()
-    with store.owned(tmp_path):
-        assert f"pid {multiprocessing.current_process().pid}" in (tmp_path / ".lock").read_text()
+def test_only_whole_lines_of_whole_files_are_trusted(tmp_path: Path) -> None:
+    entries = [store.write_part(tmp_path, n, ROWS, made_from=str(n)) for n in range(4)]
+    lines = (tmp_path / store.PARTS).read_bytes().splitlines()
+    lines[1] = lines[1].replace(b'"rows":2', b'"rows":3')  # damaged
+    (tmp_path / store.PARTS).write_bytes(b"\n".join([*lines[:3], lines[3][:-5]]))  # and torn
+    found = store.trusted(tmp_path, {store.part_name(n): str(n) for n in range(4)})
+    assert found == {"part-00000.parquet": entries[0], "part-00002.parquet": entries[2]}
+    assert store.trusted(tmp_path, {"part-00000.parquet": "other"}) == {}
+    (tmp_path / "part-00000.parquet").write_bytes(b"cut")
+    assert store.trusted(tmp_path, None) == {"part-00002.parquet": entries[2]}
+    (tmp_path / "part-00000.parquet").unlink()
+    assert store.trusted(tmp_path, None) == {"part-00002.parquet": entries[2]}
 
 
-def test_timings_skip_a_torn_line(tmp_path: Path) -> None:
-    store.note_timing(tmp_path, STAGE, 1.5, requests=3)
-    with (tmp_path / "timings.jsonl").open("a") as stream:
-        stream.write('{"stage": "ma')
-    found = store.timings(tmp_path)[STAGE.fingerprint]
-    assert (found["stage"], found["seconds"], found["requests"]) == ("made", 1.5, 3)
+def test_a_folder_that_is_gone_on_with_holds_what_is_kept_and_no_more(tmp_path: Path) -> None:
+    entries = [store.write_part(tmp_path, n, ROWS) for n in range(3)]
+    (tmp_path / ".part-00000.parquet.damaged").touch()
+    store.reopen(tmp_path, entries[:1])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".part-00000.parquet.damaged",
+        "part-00000.parquet",
+        "parts.jsonl",
+    ]
+    assert store.noted(tmp_path) == {"part-00000.parquet": entries[0]}
+
+
+FILES = st.builds(
+    store.File,
+    name=st.text(max_size=20),
+    rows=st.integers(0, 2**40),
+    bytes=st.integers(0, 2**60),
+    sha256=st.text("0123456789abcdef", min_size=64, max_size=64),
+    made_from=st.text(max_size=40),
+    counts=st.dictionaries(st.text(max_size=20), st.integers(0, 2**40), max_size=4),
+)
+
+
+@given(
+    files=st.lists(FILES, max_size=5), counts=st.dictionaries(st.text(max_size=9), st.integers(0, 2**50), max_size=4)
+)
+def test_any_manifest_reads_back_as_it_was(
+    files: list[store.File], counts: dict[str, int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("manifest")
+    made = store.finish(folder, STAGE, counts, files)
+    assert store.manifest(folder) == made
+
+
+@given(data=st.binary(max_size=300), at=st.integers(0, 10**6), cut=st.booleans())
+def test_a_manifest_with_anything_in_it_is_read_right_or_refused(
+    data: bytes, at: int, cut: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("manifest")
+    made = store.finish(folder, STAGE, {"ok": 1}, [store.File("part-00000.parquet", 1, 2, "ab")])
+    path = folder / store.MANIFEST
+    whole = path.read_bytes()
+    at %= len(whole)
+    path.write_bytes(whole[:at] + data + (b"" if cut else whole[at + len(data) :]))
+    try:
+        assert store.manifest(folder) == made
+    except StoreError as error:
+        assert "not a manifest" in error.what  # noqa: PT017
+
+
+@given(files=st.lists(FILES.filter(lambda file: file.name), min_size=1, max_size=5, unique_by=lambda file: file.name),
+       at=st.integers(0, 10**6), junk=st.binary(max_size=20))  # fmt: skip
+def test_a_ledger_with_junk_in_it_never_gives_what_was_not_written(
+    files: list[store.File], at: int, junk: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("ledger")
+    whole = b"".join(store._line(file) + b"\n" for file in files)
+    at %= len(whole)
+    (folder / store.PARTS).write_bytes(whole[:at] + junk + whole[at + len(junk) :])
+    wanted = {file.name: file for file in files}
+    assert all(wanted.get(name) == file for name, file in store.noted(folder).items())

@@ -1,7 +1,8 @@
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from synth import schemas, store
 from synth.config import Config, Corpus, Publish
 from synth.executors import local
+from synth.files import sha256
 from synth.stage import Fold, Map, Source, Stage, Workspace
 from synth.stages import publish
 from synth.verify import verify
@@ -89,11 +91,35 @@ def run(whole: Path, tmp_path: Path) -> Path:
 def rewrite(run: Path, stage: Stage, name: str, rows: pa.Table) -> Path:
     """Change a file as a bug in our code would: the manifest is in agreement with the bytes."""
     folder = run / stage.folder
-    counts = store.finished(folder, stage).counts
-    (folder / store.MANIFEST).unlink()
     pq.write_table(rows, folder / name)
-    store.finish(folder, stage, counts)
+    redescribe(folder, stage, store.finished(folder, stage).counts)
     return folder / name
+
+
+def redescribe(folder: Path, stage: Stage, counts: Mapping[str, int], without: str = "") -> None:
+    """Write the manifest anew, in agreement with the bytes that are there."""
+    found = store.finished(folder, stage)
+    files = [
+        replace(
+            file,
+            rows=pq.read_metadata(folder / file.name).num_rows if file.name.endswith(".parquet") else 0,
+            bytes=(folder / file.name).stat().st_size,
+            sha256=sha256(folder / file.name),
+        )
+        for file in found.files
+        if file.name != without
+    ]
+    store.finish(folder, stage, counts, files)
+
+
+def tampered(folder: Path, change: Callable[[Any], object]) -> Path:
+    """Change a manifest, checksum and all, as a bug in our code would."""
+    path = folder / store.MANIFEST
+    raw = json.loads(path.read_text())
+    del raw["checksum"]
+    change(raw)
+    path.write_text(json.dumps({**raw, "checksum": store._checksum(raw)}))
+    return path
 
 
 def changed(rows: pa.Table, column: str, row: int, value: Any) -> pa.Table:
@@ -140,10 +166,7 @@ def test_an_extra_file(run: Path) -> None:
 
 
 def test_a_changed_count(run: Path) -> None:
-    path = run / NEGATIVES.folder / store.MANIFEST
-    raw = json.loads(path.read_text())
-    raw["counts"]["rejected/copied"] = 5
-    path.write_text(json.dumps(raw))
+    path = tampered(run / NEGATIVES.folder, lambda raw: raw["counts"].update({"rejected/copied": 5}))
     assert f"{path}: it counts 5 rows as 'rejected/copied', the files have 4" in verify(STAGES, run)
 
 
@@ -160,18 +183,14 @@ def test_an_unfinished_stage(run: Path) -> None:
 
 
 def test_a_dataset_of_other_settings(run: Path) -> None:
-    path = run / "dataset" / store.MANIFEST
-    path.write_text(path.read_text().replace(PUBLISH.fingerprint, "0" * 12))
+    tampered(run / "dataset", lambda raw: raw.update(fingerprint="0" * 12))
     assert verify(STAGES, run) == [
         f"{run / 'dataset'}: stage 'publish' is not finished: its manifest.json is of other settings"
     ]
 
 
 def test_a_row_count_that_is_not_the_files(run: Path) -> None:
-    path = run / SOURCE.folder / store.MANIFEST
-    raw = json.loads(path.read_text())
-    raw["files"][0]["rows"] = 11
-    path.write_text(json.dumps(raw))
+    path = tampered(run / SOURCE.folder, lambda raw: raw["files"][0].update(rows=11))
     assert verify(STAGES, run) == [f"{path.parent / 'part-00000.parquet'}: 10 rows, the manifest says 11"]
 
 
@@ -184,9 +203,7 @@ def test_another_schema(run: Path) -> None:
 def test_a_file_that_is_no_parquet(run: Path) -> None:
     path = run / SOURCE.folder / "part-00000.parquet"
     path.write_bytes(b"no parquet at all")
-    raw = json.loads((path.parent / store.MANIFEST).read_text())
-    raw["files"][0] |= {"bytes": 17, "sha256": store.sha256(path)}
-    (path.parent / store.MANIFEST).write_text(json.dumps(raw))
+    tampered(path.parent, lambda raw: raw["files"][0].update(bytes=17, sha256=sha256(path)))
     (problem,) = verify(STAGES, run)
     assert problem.startswith(f"{path}: not readable as Parquet: ")
 
@@ -203,8 +220,7 @@ def test_an_id_that_stands_twice(run: Path) -> None:
 def test_a_shard_too_few_in_a_map(run: Path) -> None:
     folder = run / NEGATIVES.folder
     (folder / "part-00003.parquet").unlink()
-    (folder / store.MANIFEST).unlink()
-    store.finish(folder, NEGATIVES, {"ok": 27, "rejected/copied": 3})
+    redescribe(folder, NEGATIVES, {"ok": 27, "rejected/copied": 3}, without="part-00003.parquet")
     problems = verify(STAGES, run)
     assert f"{folder}: 3 shards, made from 4 in {run / SOURCE.folder}" in problems
     data = run / "dataset" / "data"

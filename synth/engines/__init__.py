@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
@@ -28,8 +28,18 @@ class EngineSettings(KindSettings):
     model: str
     revision: str | None = None
     sampling: Sampling = Sampling()
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of the model's chat template, e.g. {enable_thinking: false} for Qwen3."""
+    deadline: float = Field(1800, gt=0)
+    """Seconds that a request may take in all, waiting and retries included; then its row fails as `deadline`."""
     in_flight: int = Field(128, ge=1)
     """Rows under way at once. About twice what the engine computes at once keeps it busy."""
+
+    @property
+    def identity(self) -> str:
+        """What shapes an answer besides the request: part of the journal's keys. Engines of one model share answers."""
+        parts = [self.model, self.revision, self.chat_template_kwargs]
+        return json.dumps(parts, sort_keys=True, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +50,18 @@ class Request:
     sampling: Sampling
     seed: int
 
-    def key(self, model: str) -> str:
-        """Hash everything that shapes the answer to 32 hex digits: the journal's key."""
+    def key(self, engine: str) -> str:
+        """Hash everything that shapes the answer to 32 hex digits: the journal's key. `engine` is EngineSettings.identity."""
         parts = [
-            model,
+            engine,
             [asdict(message) for message in self.messages],
             self.schema,
             self.sampling.model_dump(),
             self.seed,
         ]
-        return hashlib.blake2b(json.dumps(parts, ensure_ascii=False).encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b(
+            json.dumps(parts, ensure_ascii=False).encode("utf-8", "surrogatepass"), digest_size=16
+        ).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ threads to the thread that builds it; building and stepping in one thread keeps 
 
 import asyncio
 import contextlib
+import logging
 import os
 import queue
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field
@@ -18,6 +20,10 @@ from pydantic import Field
 from synth import weights
 from synth.engines import EngineSettings, Request, RequestFailed, Response
 from synth.errors import ModelError
+
+_CLOSING = 30.0
+"""Seconds to wait for the engine's last step before it is left behind."""
+_log = logging.getLogger(__name__)
 
 
 class Settings(EngineSettings):
@@ -33,9 +39,10 @@ class Settings(EngineSettings):
     gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
     kv_cache_gb: int = Field(1, ge=1)
     """Memory for the KV cache on a CPU, in GiB. On a GPU, gpu_memory_utilization says it."""
-    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
-    """E.g. {enable_thinking: false} for Qwen3."""
+    restarts: int = Field(1, ge=0)
+    """How often to start the engine again after it died, in one run. Then the run stops, with the journal whole."""
     trust_remote_code: bool = False
+    """Run Python code that comes with the weights."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Any further argument of `vllm.LLM`."""
 
@@ -100,13 +107,36 @@ def _llm(settings: Settings) -> Any:
         ) from error
 
 
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A request on its way, and the one who waits for its answer."""
+
+    request: Request
+    future: "asyncio.Future[Response]"
+    loop: asyncio.AbstractEventLoop
+
+    def settle(self, *, response: Response | None = None, error: BaseException | None = None) -> None:
+        def settle() -> None:
+            if not self.future.done():  # cancelled rows no longer wait for their answer
+                if error is not None:
+                    self.future.set_exception(error)
+                elif response is not None:
+                    self.future.set_result(response)
+
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self.loop.call_soon_threadsafe(settle)
+
+
 class VllmEngine:
-    """An engine that is fed from an event loop and stepped by a thread of its own."""
+    """An engine that is fed from an event loop and stepped by a thread of its own.
+
+    When vLLM dies, it is started again, `restarts` times at most, and asked again what it had not answered.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._inbox: queue.SimpleQueue[tuple[Request, asyncio.Future[Response], asyncio.AbstractEventLoop] | None]
-        self._inbox = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
+        self._pending: dict[str, _Asked] = {}
         self._dead: BaseException | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vllm", daemon=True)
@@ -119,53 +149,88 @@ class VllmEngine:
         if self._dead is not None:
             raise self._dead
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Response] = loop.create_future()
-        self._inbox.put((request, future, loop))
-        return await future
+        asked = _Asked(request, loop.create_future(), loop)
+        self._inbox.put(asked)
+        return await asked.future
 
     def close(self) -> None:
         self._inbox.put(None)
-        self._thread.join()
+        self._thread.join(_CLOSING)  # an engine that hangs in a step must not keep the run from ending
 
     def _run(self) -> None:
-        pending: dict[str, tuple[asyncio.Future[Response], asyncio.AbstractEventLoop]] = {}
+        restarts = self._settings.restarts
         try:
-            llm = _llm(self._settings)
-            self._ready.set()
             while True:
-                while not pending or not self._inbox.empty():
-                    item = self._inbox.get()  # blocks only when there is nothing to compute
-                    if item is None:
-                        return
-                    request, future, loop = item
-                    try:
-                        pending[self._enqueue(llm, request)] = (future, loop)
-                    except (
-                        ValueError
-                    ) as error:  # one bad request; vLLM's own validation error is a ValueError or named so
-                        _settle(future, loop, error=_refused(error))
-                    except Exception as error:
-                        if type(error).__name__ != "VLLMValidationError":
-                            raise
-                        _settle(future, loop, error=_refused(error))
-                for output in llm.llm_engine.step():
-                    if output.finished:
-                        future, loop = pending.pop(output.request_id)
-                        _deliver(output, future, loop)
+                llm = _llm(self._settings)
+                self._ready.set()
+                try:
+                    return self._serve(llm)
+                except Exception as error:
+                    if not restarts:
+                        raise
+                    restarts -= 1
+                    _log.warning(
+                        "engine vllm died: %s: %s; starting it again (then %d times more)",
+                        type(error).__name__,
+                        error,
+                        restarts,
+                    )
+                del llm
+                for asked in self._pending.values():
+                    self._inbox.put(asked)
+                self._pending.clear()
+                _clean_up()
         except BaseException as error:
-            cause = f"{type(error).__name__}: {error}"
-            self._dead = (
-                error
-                if isinstance(error, ModelError)
-                else ModelError(f"engine vllm died: {cause}", fix="run again: answers so far are in the journal")
-            )
-            for future, loop in pending.values():
-                _settle(future, loop, error=self._dead)
-            while not self._inbox.empty():
-                if (item := self._inbox.get()) is not None:
-                    _settle(item[1], item[2], error=self._dead)
+            self._die(error)
         finally:
             self._ready.set()
+
+    def _die(self, error: BaseException) -> None:
+        """Tell all who wait and all who will ask; the same error for all, so that it is said once."""
+        tried = f", after {self._settings.restarts} restarts" if self._settings.restarts else ""
+        self._dead = (
+            error
+            if isinstance(error, ModelError)
+            else ModelError(
+                f"engine vllm died{tried}: {type(error).__name__}: {error}",
+                fix="run again: answers so far are in the journal; if it dies again, see engine.max_num_seqs and "
+                "engine.gpu_memory_utilization",
+            )
+        )
+        for asked in self._pending.values():
+            asked.settle(error=self._dead)
+        while not self._inbox.empty():
+            if (item := self._inbox.get()) is not None:
+                item.settle(error=self._dead)
+
+    def _serve(self, llm: Any) -> None:
+        """Feed and step the engine until it is closed."""
+        while True:
+            while not self._pending or not self._inbox.empty():
+                asked = self._inbox.get()  # blocks only when there is nothing to compute
+                if asked is None:
+                    return
+                if asked.future.done():
+                    continue
+                try:
+                    identifier = self._enqueue(llm, asked.request)
+                except Exception as error:
+                    # One bad request: vLLM's own validation error is a ValueError in some versions, not in others.
+                    if not isinstance(error, ValueError) and type(error).__name__ != "VLLMValidationError":
+                        self._pending[f"refused {id(asked)}"] = asked  # the engine died of it: asked again, or told
+                        raise
+                    asked.settle(error=_refused(error))
+                else:
+                    self._pending[identifier] = asked
+            given_up = [name for name, asked in self._pending.items() if asked.future.cancelled()]
+            if given_up:  # past its deadline, or the run is stopping: the place is worth more than the answer
+                llm.llm_engine.abort_request(given_up)
+                for name in given_up:
+                    del self._pending[name]
+                continue
+            for output in llm.llm_engine.step():
+                if output.finished and (asked := self._pending.pop(output.request_id, None)):
+                    asked.settle(**_outcome(output))
 
     def _enqueue(self, llm: Any, request: Request) -> str:
         from vllm import SamplingParams
@@ -192,13 +257,13 @@ def _refused(error: Exception) -> RequestFailed:
     return RequestFailed("prompt_too_long" if too_long else "refused", text[:300])
 
 
-def _deliver(output: Any, future: asyncio.Future[Response], loop: asyncio.AbstractEventLoop) -> None:
+def _outcome(output: Any) -> dict[str, Any]:
     answer = output.outputs[0]
     if answer.finish_reason not in (
         "stop",
         "length",
     ):  # "error": a grammar that does not compile, without any exception
-        return _settle(future, loop, error=RequestFailed("engine_error", f"finish_reason {answer.finish_reason!r}"))
+        return {"error": RequestFailed("engine_error", f"finish_reason {answer.finish_reason!r}")}
     response = Response(
         text=answer.text,
         finish=answer.finish_reason,
@@ -206,22 +271,11 @@ def _deliver(output: Any, future: asyncio.Future[Response], loop: asyncio.Abstra
         cached_tokens=output.num_cached_tokens or 0,
         output_tokens=len(answer.token_ids),
     )
-    return _settle(future, loop, response=response)
+    return {"response": response}
 
 
-def _settle(
-    future: asyncio.Future[Response],
-    loop: asyncio.AbstractEventLoop,
-    *,
-    response: Response | None = None,
-    error: BaseException | None = None,
-) -> None:
-    def settle() -> None:
-        if not future.done():  # cancelled rows no longer wait for their answer
-            if error is not None:
-                future.set_exception(error)
-            elif response is not None:
-                future.set_result(response)
+def _clean_up() -> None:
+    """Let go of what a dead engine held of the device, so that another one can be built in this process."""
+    from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
 
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        loop.call_soon_threadsafe(settle)
+    cleanup_dist_env_and_memory()

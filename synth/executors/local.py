@@ -1,166 +1,253 @@
 """Run stages one after the other on this machine.
 
-Each stage has the machine (and its GPU) to itself. A finished stage is skipped, a half-finished one goes on at its
-first missing shard. A stage's resource is opened only when there is a shard to compute.
+Each stage has the machine (and its GPU) to itself. A finished stage is skipped; of an unfinished one, or of one whose
+input or files have changed, the shards that still hold are kept and the others made. A stage's resource is opened only
+when there is a shard to compute.
 """
 
 import asyncio
 import inspect
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from synth import schemas, store
-from synth.errors import StoreError, VerifyError
+from synth import schemas, store, timings
+from synth.errors import ModelError, StoreError, VerifyError
+from synth.files import fresh_folder, replace_folder
 from synth.stage import Fold, Map, Progress, Source, Stage, Workspace
+from synth.stop import Stop
+from synth.store import File
+
+Display = Callable[[Stage, int | None], AbstractContextManager[Any]]
+"""Opens the display of one stage: `display(stage, rows to come, or null when unknown)`."""
+_POLL = 0.1
+"""Seconds between two looks at whether to stop, while shards are under way."""
 
 
-def run(stages: Iterable[Stage], folder: Path, progress: Callable[[Stage, int | None], Progress]) -> list[Stage]:
-    """Run what is not finished yet; return the stages that ran.
+@dataclass(frozen=True)
+class Run:
+    """What all stages of a run share."""
 
-    `progress(stage, rows to come or null)` opens the display of one stage.
-    """
+    folder: Path
+    display: Display
+    stop: Stop
+    retry_failed: bool = False
+    """Make those shards anew in which the engine failed rows."""
+
+
+def run(
+    stages: Iterable[Stage],
+    folder: Path,
+    display: Display,
+    stop: Stop | None = None,
+    *,
+    retry_failed: bool = False,
+) -> list[Stage]:
+    """Run what is not finished yet; return the stages that ran. Raises Stopped when `stop` asks for it."""
+    this = Run(folder, display, stop or Stop(), retry_failed)
     ran = []
     for stage in stages:
-        if store.is_finished(folder, stage):
-            continue
+        this.stop.check()
         started = time.monotonic()
-        with progress_of(progress, stage, folder) as bar:
-            match stage:
-                case Source():
-                    _source(stage, folder, bar)
-                case Map():
-                    _map(stage, folder, bar)
-                case Fold():
-                    _fold(stage, folder, bar)
-        store.note_timing(folder, stage, time.monotonic() - started, **getattr(bar, "totals", {}))
+        match stage:
+            case _ if not _wants_to_run(stage, this):
+                continue
+            case Source():
+                totals = _source(stage, this)
+            case Map():
+                totals = _map(stage, this)
+            case Fold():
+                totals = _fold(stage, this)
+        timings.note(folder, stage, time.monotonic() - started, **totals)
         ran.append(stage)
     return ran
 
 
-def progress_of(progress: Callable[[Stage, int | None], Any], stage: Stage, folder: Path) -> Any:
-    rows = (
-        sum(file.rows for file in store.finished(folder / stage.after[0].folder, stage.after[0]).parts)
-        if stage.after
-        else None
-    )
-    return progress(stage, rows)
+def _wants_to_run(stage: Stage, run: Run) -> bool:
+    if not store.is_finished(run.folder, stage):
+        return True
+    return run.retry_failed and isinstance(stage, Map) and bool(_with_failures(stage, run))
 
 
-def _source(stage: Source, run: Path, progress: Progress) -> None:
-    folder = run / stage.folder
-    store.sweep(folder)
-    counts: dict[str, int] = {}
-    for index, rows in enumerate(stage.read()):
-        part = schemas.conform(rows, stage.writes)
-        if not (folder / store.part_name(index)).exists():
-            store.write_part(folder, index, part)
-        _tally(counts, part, progress)
-    store.finish(folder, stage, counts)
+def _source(stage: Source, run: Run) -> Mapping[str, float]:
+    folder = run.folder / stage.folder
+    known = store.trusted(folder, None)
+    store.reopen(folder, known.values())
+    files = []
+    with run.display(stage, None) as bar:
+        for index, rows in enumerate(stage.read()):
+            run.stop.check()
+            part = schemas.conform(rows, stage.writes)
+            # Read again from the start: what is known must still be the same, or it is written anew.
+            files.append(store.write_part(folder, index, part, known=known.get(store.part_name(index))))
+            _advance(bar, files[-1])
+        store.finish(folder, stage, _total(files), files)
+        return _totals(bar)
 
 
-def _map(stage: Map, run: Path, progress: Progress) -> None:
-    folder = run / stage.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    store.sweep(folder)
-    before = run / stage.after[0].folder
-    parts = [before / file.name for file in store.finished(before, stage.after[0]).parts]
-    missing = [index for index in range(len(parts)) if not (folder / store.part_name(index)).exists()]
-    own_progress = inspect.iscoroutinefunction(stage.fn)
+def _map(stage: Map, run: Run) -> Mapping[str, float]:
+    folder = run.folder / stage.folder
+    parts = store.finished(run.folder / stage.after[0].folder, stage.after[0]).parts
+    made_from = store.inputs(run.folder, stage)
+    assert isinstance(made_from, dict)
+    done = store.trusted(folder, made_from)
+    if run.retry_failed:
+        done = {name: file for name, file in done.items() if name not in _with_failures(stage, run)}
+    store.reopen(folder, done.values())
+    missing = [index for index, name in enumerate(made_from) if name not in done]
+    with run.display(stage, sum(parts[index].rows for index in missing)) as bar:
+        if missing:
+            for side in stage.after[1:]:
+                store.check(run.folder / side.folder, side)
+            shards = _Shards(stage, run, parts, made_from, bar)
+            with stage.open(Workspace(folder, run.folder, bar, run.stop)) as resource:
+                if inspect.iscoroutinefunction(stage.fn):
+                    asyncio.run(_concurrently(stage.fn, resource, shards, missing))
+                else:
+                    for index in missing:
+                        run.stop.check()
+                        rows = shards.read(index)
+                        _advance(bar, shards.keep(index, rows, stage.fn(rows, resource)))
+            done |= shards.kept
+        files = [done[name] for name in made_from]
+        counts = _total(files)
+        if stage.same_rows:
+            _balance(stage, counts, sum(part.rows for part in parts))
+        stage.judge(counts)
+        store.finish(folder, stage, counts, files)
+        return _totals(bar)
 
-    def keep(index: int, rows: pa.Table, result: pa.Table) -> None:
-        result = schemas.conform(result, stage.writes)
-        if stage.same_rows and rows.column("id") != result.column("id"):
+
+def _with_failures(stage: Map, run: Run) -> set[str]:
+    """Return the names of a map's shards in which it failed rows that the stage before had not."""
+    found = store.manifest(run.folder / stage.folder)
+    entries = found.files if found else store.noted(run.folder / stage.folder).values()
+    before = {
+        file.name: _failed(file) for file in store.finished(run.folder / stage.after[0].folder, stage.after[0]).parts
+    }
+    return {file.name for file in entries if _failed(file) > before.get(file.name, 0)}
+
+
+def _failed(file: File) -> int:
+    return sum(number for name, number in file.counts.items() if name.startswith(f"{schemas.FAILED}/"))
+
+
+@dataclass(frozen=True)
+class _Shards:
+    """A map's shards: read, checked, kept."""
+
+    stage: Map
+    run: Run
+    parts: Sequence[File]
+    made_from: Mapping[str, str]
+    bar: Progress
+    kept: dict[str, File] = field(default_factory=dict)
+
+    def read(self, index: int) -> pa.Table:
+        return store.read_checked(self.run.folder / self.stage.after[0].folder, self.parts[index])
+
+    def keep(self, index: int, rows: pa.Table, result: Any) -> File:
+        result = schemas.conform(result, self.stage.writes)
+        if self.stage.same_rows and rows.column("id") != result.column("id"):
             raise VerifyError(
-                f"stage {stage.name!r}, shard {index}: {rows.num_rows} rows went in, and other rows came out",
+                f"stage {self.stage.name!r}, shard {index}: {rows.num_rows} rows went in, and other rows came out",
                 fix="this is a bug in the stage: please report it",
             )
-        store.write_part(folder, index, result)
-        if not own_progress:
-            _tally({}, result, progress)
-
-    if missing:
-        with stage.open(Workspace(folder, run, progress)) as resource:
-            if own_progress:
-                asyncio.run(_concurrently(stage, resource, parts, missing, keep))
-            else:
-                for index in missing:
-                    rows = store.read_part(parts[index])
-                    keep(index, rows, stage.fn(rows, resource))
-    counts: dict[str, int] = {}
-    for index in range(len(parts)):
-        _count(counts, folder / store.part_name(index))
-    if stage.same_rows and sum(counts.values()) != sum(store.finished(before, stage.after[0]).counts.values()):
-        raise VerifyError(
-            f"stage {stage.name!r}: counts do not add up: {counts}",
-            fix=f"delete {folder} and run again; if it stays, please report it",
-        )
-    store.finish(folder, stage, counts)
+        name = store.part_name(index)
+        file = store.write_part(self.run.folder / self.stage.folder, index, result, self.made_from[name])
+        self.kept[name] = file
+        return file
 
 
 async def _concurrently(
-    stage: Map, resource: Any, parts: list[Path], missing: list[int], keep: Callable[[int, pa.Table, pa.Table], None]
+    fn: Callable[[pa.Table, Any], Awaitable[pa.Table]], resource: Any, shards: _Shards, missing: Sequence[int]
 ) -> None:
     """Run the coroutine function on as many shards as it takes to have `rows_ahead` rows under way.
 
     Shards are started in order and the resource serves first come, first served, so that the rows of one passage
-    stay close together; what bounds memory is `rows_ahead` plus one shard.
+    stay close together; what bounds memory is `rows_ahead` plus one shard. Asked to stop, it starts nothing, and keeps
+    the shards that come to their end within the grace time.
     """
-    running: dict[asyncio.Task[pa.Table], tuple[int, pa.Table]] = {}
+    running: dict[asyncio.Future[pa.Table], tuple[int, pa.Table]] = {}
     waiting = iter(missing)
-    exhausted = False
+    stop, ahead = shards.run.stop, max(1, shards.stage.rows_ahead)
+    index: int | None = 0
     try:
-        while running or not exhausted:
-            while not exhausted and sum(rows.num_rows for _, rows in running.values()) < max(1, stage.rows_ahead):
+        while True:
+            while not stop.requested and sum(rows.num_rows for _, rows in running.values()) < ahead:
                 if (index := next(waiting, None)) is None:
-                    exhausted = True
-                else:
-                    rows = await asyncio.to_thread(store.read_part, parts[index])
-                    running[asyncio.ensure_future(stage.fn(rows, resource))] = (index, rows)
-            if running:
-                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    index, rows = running.pop(task)
-                    await asyncio.to_thread(keep, index, rows, task.result())
+                    break
+                rows = await asyncio.to_thread(shards.read, index)
+                running[asyncio.ensure_future(fn(rows, resource))] = (index, rows)
+            if not running or (stop.requested and not stop.seconds_left):
+                break
+            done, _ = await asyncio.wait(running, timeout=_POLL, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                at, rows = running.pop(task)
+                if stop.requested and isinstance(task.exception(), ModelError | type(stop.error())):
+                    continue  # not begun, or an engine that was told to stop as well
+                await asyncio.to_thread(shards.keep, at, rows, task.result())
     finally:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+    if len(shards.kept) < len(missing):
+        stop.check()
 
 
-def _fold(stage: Fold, run: Path, progress: Progress) -> None:
-    making = store.fresh_folder(run / stage.folder)
+def _fold(stage: Fold, run: Run) -> Mapping[str, float]:
+    folder, making = run.folder / stage.folder, fresh_folder(run.folder / stage.folder)
+    made_from = store.inputs(run.folder, stage)
+    assert isinstance(made_from, str)
+    total = sum(part.rows for part in store.finished(run.folder / stage.after[0].folder, stage.after[0]).parts)
+    with run.display(stage, total) as bar:
 
-    def shards() -> Iterable[pa.Table]:
-        for rows in store.read_parts(run, stage.after[0], stage.columns):
-            yield rows
-            progress.advance(rows.num_rows, rows.num_rows)
+        def shards() -> Iterator[pa.Table]:
+            for rows in store.read_parts(run.folder, stage.after[0], stage.columns):
+                run.stop.check()
+                yield rows
+                bar.advance(rows.num_rows, rows.num_rows)
 
-    try:
-        counts = stage.fn(iter(shards()), Workspace(making, run, progress))
-    except OSError as error:
-        raise StoreError(
-            f"{making}: {error.strerror or error}",
-            fix="free disk space or mend permissions, then run the same command again",
-        ) from error
-    store.finish(making, stage, counts)
-    store.replace_folder(making, run / stage.folder)
-
-
-def _tally(counts: dict[str, int], rows: pa.Table, progress: Progress) -> None:
-    found = schemas.counts(rows) if "status" in rows.column_names else {schemas.OK: rows.num_rows}
-    for name, number in found.items():
-        counts[name] = counts.get(name, 0) + number
-    progress.advance(rows.num_rows, found.get(schemas.OK, 0))
+        try:
+            counts = stage.fn(shards(), Workspace(making, run.folder, bar, run.stop))
+        except OSError as error:
+            raise StoreError(
+                f"{making}: {error.strerror or error}",
+                fix="free disk space or mend permissions, then run the same command again",
+            ) from error
+        if stage.same_rows:
+            _balance(stage, counts, total)
+        store.finish(making, stage, counts, store.describe(making, made_from))
+        replace_folder(making, folder)
+        return _totals(bar)
 
 
-def _count(counts: dict[str, int], path: Path) -> None:
-    names = pq.read_schema(path).names
-    rows = store.read_part(path, ["status", "reason"] if "status" in names else names[:1])
-    found = schemas.counts(rows) if "status" in names else {schemas.OK: rows.num_rows}
-    for name, number in found.items():
-        counts[name] = counts.get(name, 0) + number
+def _balance(stage: Stage, counts: Mapping[str, int], rows: int) -> None:
+    """Nothing lost, nothing twice: the rows of all fates are the rows that went in."""
+    if sum(counts.values()) != rows:
+        raise VerifyError(
+            f"stage {stage.name!r}: {rows:,} rows went in, and {sum(counts.values()):,} are accounted for: {dict(counts)}",
+            fix="this is a bug in the stage: please report it",
+        )
+
+
+def _total(files: Iterable[File]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for file in files:
+        counts.update(file.counts)
+    return dict(sorted(counts.items()))
+
+
+def _advance(bar: Progress, file: File) -> None:
+    bar.advance(file.rows, file.counts.get(schemas.OK, 0))
+
+
+def _totals(bar: Any) -> Mapping[str, float]:
+    found: Mapping[str, float] = getattr(bar, "totals", {})
+    return found

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from synth import journal, plugins, prompts
 from synth.ask import Asked, Line, RowAsk, Unanswered
 from synth.config import Config
 from synth.engines import Response
-from synth.errors import BudgetError
+from synth.errors import BudgetError, Stopped
 from synth.schemas import FAILED, OK, PAIRS, stable_seed, table
 from synth.stage import Map, Progress, Stage, Workspace
 from synth.tasks import Pair
@@ -55,6 +55,7 @@ def stage(config: Config, after: Stage) -> Map:
         open=partial(_open, config=config, written_by=written_by, hashes=hashes),
         fn=generate,
         rows_ahead=2 * config.engine.in_flight,  # type: ignore[attr-defined]
+        judge=partial(within_budget, most=config.max_failed),
     )
 
 
@@ -70,26 +71,37 @@ def _open(
 
     kind = plugins.load("engines", config.engine.kind)
     with journal.opened(workspace.run) as answers, kind.open(config.engine) as engine:
-        line = Line(engine, config.engine, written_by, answers, answered)  # type: ignore[arg-type]
+        line = Line(engine, config.engine, written_by, answers, workspace.stop, answered)  # type: ignore[arg-type]
         slots = asyncio.Semaphore(config.engine.in_flight)  # type: ignore[attr-defined]
         yield Generator(config, line, slots, workspace.progress, hashes)
 
 
 async def generate(plans: pa.Table, generator: Generator) -> pa.Table:
-    """Turn planned rows (schemas.PLAN) into pairs (schemas.PAIRS), in the same order, whatever order answers come in."""
-    writing: list[asyncio.Task[dict[str, Any]]] = []
+    """Turn planned rows (schemas.PLAN) into pairs (schemas.PAIRS), in the same order, whatever order answers come in.
+
+    Asked to stop, it begins no row, lets those under way have the answer they wait for, and raises Stopped.
+    """
+    writing: list[asyncio.Task[dict[str, Any] | None]] = []
+    stop = generator.line.stop
     try:
         async with asyncio.TaskGroup() as group:
             for row in plans.to_pylist():
                 # In order, one after the other: rows of a passage run close together, while the cache holds its tokens.
                 await generator.slots.acquire()
+                if stop.requested:
+                    generator.slots.release()
+                    break
                 writing.append(group.create_task(_write(row, generator)))
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None  # the others are the same engine, dying for other rows
-    return table(PAIRS, [task.result() for task in writing])
+    rows = [row for task in writing if (row := task.result()) is not None]
+    if len(rows) < plans.num_rows:
+        raise stop.error()
+    return table(PAIRS, rows)
 
 
-async def _write(row: dict[str, Any], generator: Generator) -> dict[str, Any]:
+async def _write(row: dict[str, Any], generator: Generator) -> dict[str, Any] | None:
+    """Write one row; null when it was stopped between two questions."""
     task, settings = plugins.load("tasks", row["task"]), generator.config.tasks[row["task"]]
     ask = RowAsk(generator.line, row["seed"])
     pair, status, reason, detail = Pair(query="", positive=row["passage"]), OK, None, None
@@ -97,6 +109,8 @@ async def _write(row: dict[str, Any], generator: Generator) -> dict[str, Any]:
         pair = await task.write(row, settings, ask)
     except Unanswered as end:
         status, reason, detail = end.status, end.reason, end.detail
+    except Stopped:
+        return None
     finally:
         generator.slots.release()
     _judge(generator, status, reason, detail)
@@ -127,7 +141,19 @@ def _judge(generator: Generator, status: str, reason: str | None, detail: str | 
         generator.last_failure = f"{reason}: {detail}"
     generator.progress.advance(1, int(status == OK))
     if generator.rows >= MIN_ROWS_TO_JUDGE and generator.failed > generator.config.max_failed * generator.rows:
-        raise BudgetError(
-            f"{generator.failed} of {generator.rows} rows failed in the engine, the last one with {generator.last_failure}",
-            fix="mend the cause and run again (what was answered is kept), or raise `max_failed`",
-        )
+        raise _over_budget(generator.failed, generator.rows, f"the last one with {generator.last_failure}")
+
+
+def within_budget(counts: Mapping[str, int], *, most: float) -> None:
+    """Raise BudgetError when more than the share `most` of all rows failed, however few there are."""
+    failed = {name: number for name, number in counts.items() if name.startswith(f"{FAILED}/")}
+    rows = sum(counts.values())
+    if sum(failed.values()) > most * rows:
+        raise _over_budget(sum(failed.values()), rows, ", ".join(f"{name} {n}" for name, n in failed.items()))
+
+
+def _over_budget(failed: int, rows: int, how: str) -> BudgetError:
+    return BudgetError(
+        f"{failed:,} of {rows:,} rows failed in the engine, {how}",
+        fix="mend the cause and run again with --retry-failed (what was answered is kept), or raise `max_failed`",
+    )

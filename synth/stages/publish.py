@@ -49,6 +49,7 @@ def stage(config: Config, after: Stage, before: Sequence[Stage]) -> Fold:
         after=(after, *earlier),
         fixed_folder="dataset",
         fn=fn,
+        same_rows=True,
         columns=(*_COLUMNS, "status", "reason"),
     )
 

@@ -1,6 +1,8 @@
 import asyncio
 import contextlib
+import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,10 @@ import pyarrow as pa
 import pytest
 
 from synth import store
-from synth.errors import StoreError, VerifyError
+from synth.errors import BudgetError, Stopped, StoreError, VerifyError
 from synth.executors import local
 from synth.stage import Fold, Map, Source, Stage, Workspace
+from synth.stop import Stop
 
 NUMBERS = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("n", pa.int64(), nullable=False)])
 
@@ -109,7 +112,6 @@ def test_a_resource_is_opened_once_and_only_when_there_is_work(tmp_path: Path) -
     first = source(numbers(1), numbers(2))
     second = doubled(first, open=resource)
     local.run([first, second], tmp_path, Silent())
-    (tmp_path / second.folder / store.MANIFEST).unlink()
     local.run([first, second], tmp_path, Silent())
     assert opened == [second.folder]
 
@@ -163,6 +165,7 @@ def test_an_error_in_one_shard_keeps_the_finished_ones(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / second.folder).iterdir()) == [
         "part-00000.parquet",
         "part-00001.parquet",
+        "parts.jsonl",
     ]
 
 
@@ -174,3 +177,212 @@ def test_a_changed_setting_runs_only_what_comes_after_it(tmp_path: Path) -> None
         "doubled",
         "total",
     ]
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+class Counting:
+    """A map's function that knows which shards it made."""
+
+    def __init__(self, add: int = 0) -> None:
+        self.made: list[list[int]] = []
+        self.add = add
+
+    def __call__(self, rows: pa.Table, _: Any) -> pa.Table:
+        self.made.append(rows.column("n").to_pylist())
+        return rows.set_column(1, NUMBERS.field("n"), pa.array([n + self.add for n in rows.column("n").to_pylist()]))
+
+
+def chain(first: Counting, second: Counting) -> list[Stage]:
+    """source → first → second → total"""
+    begin = source(numbers(1), numbers(2), numbers(3))
+    one = doubled(begin, name="first", fn=first)
+    two = doubled(one, name="second", fn=second)
+    return [begin, one, two, total(two)]
+
+
+def names(stages: list[Stage]) -> list[str]:
+    return [stage.name for stage in stages]
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "delete"])
+def test_a_damaged_shard_is_made_anew_and_nothing_else(tmp_path: Path, damage: str) -> None:
+    stages = chain(Counting(), Counting())
+    local.run(stages[:2], tmp_path, Silent())
+    path = tmp_path / stages[1].folder / "part-00001.parquet"
+    whole = path.read_bytes()
+    match damage:
+        case "flip":
+            flip(path)
+        case "cut":
+            path.write_bytes(whole[:-9])
+        case "delete":
+            path.unlink()
+    if damage == "flip":  # of the same size, so that only who reads it can tell
+        with pytest.raises(StoreError, match=r"part-00001.parquet: damaged"):
+            local.run(stages, tmp_path, Silent())
+    again = chain(Counting(), Counting())
+    local.run(again, tmp_path, Silent())
+    assert path.read_bytes() == whole
+    assert again[1].fn.made == [[2]]  # type: ignore[attr-defined]
+    assert (tmp_path / stages[3].folder / "total.txt").read_text() == "6"
+
+
+def test_a_deleted_stage_in_the_middle_is_made_anew_and_what_follows_stays(tmp_path: Path) -> None:
+    stages = chain(Counting(), Counting())
+    local.run(stages, tmp_path, Silent())
+    shutil.rmtree(tmp_path / stages[1].folder)
+    again = chain(Counting(), Counting())
+    assert names(local.run(again, tmp_path, Silent())) == ["first"]
+    assert again[1].fn.made == [[1], [2], [3]]  # type: ignore[attr-defined]
+
+
+def test_what_comes_out_other_when_made_anew_carries_on_to_what_follows(tmp_path: Path) -> None:
+    stages = chain(Counting(), Counting())
+    local.run(stages, tmp_path, Silent())
+    (tmp_path / stages[1].folder / "part-00002.parquet").unlink()
+    again = chain(Counting(add=10), Counting())  # a model on a GPU, say: the same fingerprint, other digits
+    assert names(local.run(again, tmp_path, Silent())) == ["first", "second", "total"]
+    assert again[2].fn.made == [[13]]  # type: ignore[attr-defined]
+    assert (tmp_path / stages[3].folder / "total.txt").read_text() == "16"
+
+
+def test_a_damaged_side_table_is_found_before_it_is_used(tmp_path: Path) -> None:
+    first = source(numbers(1))
+    side = total(first)
+    last = replace(doubled(first, name="last"), after=(first, side))
+    local.run([first, side], tmp_path, Silent())
+    flip(tmp_path / side.folder / "total.txt")
+    with pytest.raises(StoreError, match=r"total.txt: damaged"):
+        local.run([first, side, last], tmp_path, Silent())
+    assert names(local.run([first, side, last], tmp_path, Silent())) == ["total", "last"]
+
+
+def test_a_corpus_that_reads_otherwise_at_resume_is_written_anew(tmp_path: Path) -> None:
+    def broken() -> Iterator[pa.Table]:
+        yield numbers(1)
+        yield numbers(2)
+        raise StoreError("full")
+
+    with pytest.raises(StoreError):
+        local.run([replace(source(), read=broken)], tmp_path, Silent())
+    now = source(numbers(1), numbers(5), numbers(3))
+    local.run([now], tmp_path, Silent())
+    assert [part.column("n").to_pylist() for part in store.read_parts(tmp_path, now)] == [[1], [5], [3]]
+
+
+def test_a_fold_that_does_not_account_for_its_rows_is_stopped(tmp_path: Path) -> None:
+    first = source(numbers(1, 2, 3))
+    with pytest.raises(VerifyError, match="3 rows went in, and 6 are accounted for"):
+        local.run([first, replace(total(first), same_rows=True)], tmp_path, Silent())
+
+
+FATES = pa.schema([*NUMBERS, pa.field("status", pa.string(), nullable=False), pa.field("reason", pa.string())])
+
+
+def test_failed_rows_are_tried_again_only_when_asked_and_only_their_shards(tmp_path: Path) -> None:
+    made: list[list[int]] = []
+    down = True
+
+    def engine(rows: pa.Table, _: Any) -> pa.Table:
+        values = rows.column("n").to_pylist()
+        made.append(values)
+        fates = [("failed", "timeout") if down and n == 2 else ("ok", None) for n in values]
+        return rows.append_column(FATES.field("status"), pa.array([fate for fate, _ in fates])).append_column(
+            FATES.field("reason"), pa.array([reason for _, reason in fates], pa.string())
+        )
+
+    first = source(numbers(1), numbers(2), numbers(3))
+    second = doubled(first, writes=FATES, fn=engine)
+    third = doubled(second, name="third", writes=FATES, fn=lambda rows, _: rows)
+    local.run([first, second, third], tmp_path, Silent())
+    assert store.finished(tmp_path / third.folder, third).counts == {"failed/timeout": 1, "ok": 2}
+    assert local.run([first, second, third], tmp_path, Silent()) == []
+    down = False
+    assert names(local.run([first, second, third], tmp_path, Silent(), retry_failed=True)) == ["doubled", "third"]
+    assert made == [[1], [2], [3], [2]]
+    assert store.finished(tmp_path / third.folder, third).counts == {"ok": 3}
+    assert local.run([first, second, third], tmp_path, Silent(), retry_failed=True) == []
+
+
+def test_a_stage_that_is_judged_bad_is_not_finished(tmp_path: Path) -> None:
+    def judge(counts: Mapping[str, int]) -> None:
+        raise BudgetError(f"too many: {counts}")
+
+    first = source(numbers(1, 2))
+    for _ in range(2):  # run again, it is judged again
+        with pytest.raises(BudgetError, match=r"too many: \{'ok': 2\}"):
+            local.run([first, doubled(first, judge=judge)], tmp_path, Silent())
+    assert names(local.run([first, doubled(first)], tmp_path, Silent())) == ["doubled"]
+
+
+def test_asked_to_stop_a_map_ends_between_two_shards_and_goes_on_there(tmp_path: Path) -> None:
+    stop = Stop()
+    seen: list[list[int]] = []
+
+    def fn(rows: pa.Table, _: Any) -> pa.Table:
+        seen.append(rows.column("n").to_pylist())
+        if seen == [[1], [2]]:
+            stop.request("SIGTERM")
+        return double(rows, _)
+
+    first = source(numbers(1), numbers(2), numbers(3))
+    second = doubled(first, fn=fn)
+    with pytest.raises(Stopped, match=r"stopped early \(SIGTERM\)"):
+        local.run([first, second], tmp_path, Silent(), stop)
+    local.run([first, second], tmp_path, Silent())
+    assert seen == [[1], [2], [3]]
+
+
+def test_asked_to_stop_a_fold_leaves_nothing_half_made(tmp_path: Path) -> None:
+    stop = Stop()
+
+    def fn(shards: Iterator[pa.Table], workspace: Workspace) -> Mapping[str, int]:
+        next(shards)
+        (workspace.folder / "half").touch()
+        stop.request("SIGINT")
+        return {"rows": sum(rows.num_rows for rows in shards)}
+
+    first = source(numbers(1), numbers(2))
+    fold = replace(total(first), fn=fn)
+    with pytest.raises(Stopped):
+        local.run([first, fold], tmp_path, Silent(), stop)
+    assert not (tmp_path / fold.folder).exists()
+
+
+def test_asked_to_stop_shards_under_way_may_come_to_their_end(tmp_path: Path) -> None:
+    stop = Stop(grace=60)
+
+    async def fn(rows: pa.Table, _: Any) -> pa.Table:
+        match rows.column("n").to_pylist():
+            case [0]:
+                stop.request("SIGTERM")
+            case [1]:
+                while not stop.requested:
+                    await asyncio.sleep(0)
+            case [2]:
+                raise stop.error()  # a shard with rows that were not begun
+        return double(rows, None)
+
+    first = source(*(numbers(n) for n in range(5)))
+    second = doubled(first, fn=fn, rows_ahead=3)
+    with pytest.raises(Stopped):
+        local.run([first, second], tmp_path, Silent(), stop)
+    assert sorted(store.noted(tmp_path / second.folder)) == ["part-00000.parquet", "part-00001.parquet"]
+
+
+def test_after_the_grace_time_shards_under_way_are_broken_off(tmp_path: Path) -> None:
+    stop = Stop(grace=0.05)
+
+    async def fn(rows: pa.Table, _: Any) -> pa.Table:
+        stop.request("SIGTERM")
+        await asyncio.Event().wait()
+        return rows
+
+    first = source(numbers(1))
+    with pytest.raises(Stopped):
+        local.run([first, doubled(first, fn=fn)], tmp_path, Silent(), stop)

@@ -1,0 +1,37 @@
+"""When each stage was run and how long it took: a line of timings.jsonl each.
+
+Kept apart from manifests, which must not differ between two equal runs.
+"""
+
+import contextlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from synth.files import append_line
+from synth.stage import Stage
+
+FILE = "timings.jsonl"
+
+
+def note(run: Path, stage: Stage, seconds: float, **more: Any) -> None:
+    line = {
+        "stage": stage.name,
+        "fingerprint": stage.fingerprint,
+        "seconds": round(seconds, 3),
+        "finished": round(time.time(), 3),
+        **more,
+    }
+    append_line(run / FILE, json.dumps(line).encode())
+
+
+def read(run: Path) -> dict[str, dict[str, Any]]:
+    """Return the newest entry per fingerprint: the last one of the file, whatever the clock said; a torn line is skipped."""
+    found = {}
+    with contextlib.suppress(FileNotFoundError):
+        for line in (run / FILE).read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                entry = json.loads(line)
+                found[entry["fingerprint"]] = entry
+    return found

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from synth import files
+from synth.errors import StoreError
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.write_atomically(tmp_path / "file", b"old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        files.write_atomically(tmp_path / "file", b"new")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"old")]
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    target = tmp_path / "dataset"
+    for content in ("first", "second"):
+        making = files.fresh_folder(target)
+        (making / content).touch()
+        files.replace_folder(making, target)
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["dataset", "dataset/second"]
+
+
+def test_a_line_after_a_torn_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    files.append_line(path, b"one")
+    with path.open("ab") as stream:
+        stream.write(b"to")
+    files.append_line(path, b"three")
+    assert path.read_bytes() == b"one\nto\nthree\n"
+
+
+def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".index-1.new/a", ".dataset.old/b", "plan-1/.part-00000.parquet.7.tmp", "plan-1/part-00000.parquet"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for name in (".run.yaml.7.tmp", "run.yaml", ".lock"):
+        (tmp_path / name).touch()
+    files.sweep(tmp_path)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
+        ".lock",
+        "plan-1",
+        "plan-1/part-00000.parquet",
+        "run.yaml",
+    ]
