@@ -89,12 +89,3 @@ def replace_folder(making: Path, folder: Path) -> None:
         sync(folder.parent)
         if old.exists():
             shutil.rmtree(old)
-
-
-def sweep(run: Path) -> None:
-    """Remove what a killed process left half-made in a run's folder. Only the run's owner may."""
-    with as_store_error(f"{run}: cannot be swept"):
-        for leftover in [*run.glob(".*.new"), *run.glob(".*.old")]:
-            shutil.rmtree(leftover)
-        for leftover in [*run.glob(".*.tmp"), *run.glob("*/.*.tmp")]:
-            leftover.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from synth.config import Config
 from synth.errors import ConfigError, VerifyError
 from synth.estimate import Estimate, estimate
 from synth.executors import local
-from synth.files import sweep, write_atomically
+from synth.files import write_atomically
 from synth.lock import owned
 from synth.plugins import did_you_mean
 from synth.progress import Display
@@ -44,7 +44,7 @@ def run(config: Config, display: Display, stop: Stop | None = None, *, retry_fai
     folder = config.folder
     if retry_failed or not all(store.is_finished(folder, stage) for stage in stages):
         with owned(folder):
-            sweep(folder)
+            store.sweep(folder)
             write_atomically(folder / "run.yaml", _described(config, stages).encode())
             ran = local.run(stages, folder, display, stop, retry_failed=retry_failed)
     else:
@@ -68,7 +68,7 @@ def plan(config: Config, display: Display, tokens_per_second: float | None = Non
     stages = pipeline.build(config)
     if not store.is_finished(config.folder, stages.corpus):
         with owned(config.folder):
-            sweep(config.folder)
+            store.sweep(config.folder)
             local.run([stages.corpus], config.folder, display)
     return estimate(config, stages, config.folder, tokens_per_second)
 

@@ -15,6 +15,7 @@ a stage that comes out the same as before calls for none.
 import contextlib
 import hashlib
 import json
+import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -142,6 +143,16 @@ def reopen(folder: Path, keep: Iterable[File]) -> None:
             if path.is_file() and path.name not in kept and path.name != PARTS and path.suffix != ".damaged":
                 path.unlink()
         sync(folder)
+
+
+def sweep(run: Path) -> None:
+    """Remove what a killed process left half-made in a run's folder. Only the run's owner may."""
+    with as_store_error(f"{run}: cannot be swept"):
+        for leftover in [*run.glob(".*.new"), *run.glob(".*.old")]:
+            shutil.rmtree(leftover)
+        ledgers = [path for path in run.glob(f"*/{PARTS}") if (path.parent / MANIFEST).exists()]
+        for leftover in [*run.glob(".*.tmp"), *run.glob("*/.*.tmp"), *ledgers]:
+            leftover.unlink(missing_ok=True)
 
 
 def inputs(run: Path, stage: Stage) -> dict[str, str] | str | None:

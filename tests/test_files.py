@@ -34,18 +34,3 @@ def test_a_line_after_a_torn_one_is_whole(tmp_path: Path) -> None:
         stream.write(b"to")
     files.append_line(path, b"three")
     assert path.read_bytes() == b"one\nto\nthree\n"
-
-
-def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
-    for name in (".index-1.new/a", ".dataset.old/b", "plan-1/.part-00000.parquet.7.tmp", "plan-1/part-00000.parquet"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    for name in (".run.yaml.7.tmp", "run.yaml", ".lock"):
-        (tmp_path / name).touch()
-    files.sweep(tmp_path)
-    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
-        ".lock",
-        "plan-1",
-        "plan-1/part-00000.parquet",
-        "run.yaml",
-    ]

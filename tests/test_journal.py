@@ -1,8 +1,12 @@
 import asyncio
+import shutil
 import sqlite3
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from synth import journal
 from synth.engines import Response
@@ -57,3 +61,58 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
     (tmp_path / journal.FILE).write_bytes(b"not a database, " * 100)
     with pytest.raises(StoreError, match="not a database"), journal.opened(tmp_path):
         pass
+
+
+ANSWERS = {f"{n:032x}": Response(f"answer {n} " + "x" * n, "stop", n) for n in range(1, 12)}
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A journal as a kill leaves it: all answers in SQLite's log."""
+    folder = tmp_path_factory.mktemp("killed")
+    with journal.opened(folder / "running") as answers:
+        for key, answer in ANSWERS.items():
+            asyncio.run(answers.put(key, answer))
+        shutil.copytree(folder / "running", folder / "left")
+    return folder / "left"
+
+
+@given(lost=st.integers(1, 40_000))
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_a_torn_tail_costs_no_answer_before_it(
+    lost: int, killed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """SQLite's log, cut anywhere: what comes after the cut is lost, the rest is there and right."""
+    folder = tmp_path_factory.mktemp("torn") / "run"
+    shutil.copytree(killed, folder)
+    log = folder / f"{journal.FILE}-wal"
+    log.write_bytes(log.read_bytes()[:-lost])
+    with journal.opened(folder) as answers:
+        found = [answers.get(key) for key in ANSWERS]
+    kept = [answer for answer in found if answer is not None]
+    assert found == [*list(ANSWERS.values())[: len(kept)], *[None] * (len(found) - len(kept))]
+
+
+@given(text=st.text(st.characters(), max_size=200), numbers=st.tuples(*[st.integers(0, 2**31)] * 3),
+       finish=st.sampled_from(["stop", "length"]))  # fmt: skip
+@settings(max_examples=20, deadline=None, derandomize=True)
+def test_any_answer_comes_back_as_it_was(
+    text: str,
+    numbers: tuple[int, int, int],
+    finish: Literal["stop", "length"],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    answer = Response(text, finish, *numbers)
+    with journal.opened(tmp_path_factory.mktemp("any")) as answers:
+        asyncio.run(answers.put(KEY, answer))
+        assert answers.get(KEY) == answer
+
+
+def test_a_full_disk_is_said_and_what_was_saved_stays(tmp_path: Path) -> None:
+    with journal.opened(tmp_path) as answers:
+        asyncio.run(answers.put(KEY, ANSWER))
+        answers._writer.execute("PRAGMA max_page_count = 4")  # SQLite's own way to have no more room
+        with pytest.raises(StoreError, match="database or disk is full"):
+            asyncio.run(answers.put(OTHER, Response("x" * 100_000, "stop")))
+    with journal.opened(tmp_path) as answers:
+        assert (answers.get(KEY), answers.get(OTHER)) == (ANSWER, None)

@@ -155,3 +155,29 @@ def test_a_ledger_with_junk_in_it_never_gives_what_was_not_written(
     (folder / store.PARTS).write_bytes(whole[:at] + junk + whole[at + len(junk) :])
     wanted = {file.name: file for file in files}
     assert all(wanted.get(name) == file for name, file in store.noted(folder).items())
+
+
+def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    for name in (
+        ".index-1.new/a",
+        ".dataset.old/b",
+        "plan-1/.part-00000.parquet.7.tmp",
+        "plan-1/part-00000.parquet",
+        "plan-1/parts.jsonl",
+        "done-1/parts.jsonl",
+        "done-1/manifest.json",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for name in (".run.yaml.7.tmp", "run.yaml", ".lock"):
+        (tmp_path / name).touch()
+    store.sweep(tmp_path)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
+        ".lock",
+        "done-1",
+        "done-1/manifest.json",
+        "plan-1",
+        "plan-1/part-00000.parquet",
+        "plan-1/parts.jsonl",
+        "run.yaml",
+    ]

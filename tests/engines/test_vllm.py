@@ -5,8 +5,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,3 +120,70 @@ def test_the_model_is_converted_once(engine: vllm.VllmEngine) -> None:
     assert folder is not None
     assert (folder / "model.safetensors").stat().st_size > 200e6
     assert weights.resolve(MODEL) == str(folder)
+
+
+class Breaks:
+    """The engine's own step, that fails at the calls it was told to fail at."""
+
+    def __init__(self, step: Callable[[], Any], at: set[int]) -> None:
+        self.step, self.at, self.calls = step, at, 0
+
+    def __call__(self) -> Any:
+        self.calls += 1
+        if self.calls in self.at:
+            raise RuntimeError("the device fell off the bus")
+        return self.step()
+
+
+def breaking(monkeypatch: pytest.MonkeyPatch, *lives: set[int]) -> list[Any]:
+    """Make each engine that is built from now on fail at the steps of its life; return those that are built."""
+    real, built = vllm._llm, list[Any]()
+
+    def build(settings: vllm.Settings) -> Any:
+        llm = real(settings)
+        llm.llm_engine.step = Breaks(llm.llm_engine.step, lives[len(built)])
+        built.append(llm)
+        return llm
+
+    monkeypatch.setattr(vllm, "_llm", build)
+    return built
+
+
+def test_an_engine_that_dies_is_started_again_and_then_the_run_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    built = breaking(monkeypatch, {4}, set())
+    settings = vllm.Settings(kind="vllm", model=MODEL, dtype="bfloat16", max_model_len=512, max_num_seqs=2, restarts=1)
+    with vllm.open(settings) as engine:
+        answers = complete(engine, *(request(f"Number {n}: which animal barks?", seed=n) for n in range(6)))
+        assert [json.loads(a.text)["animal"] in ("cat", "dog") for a in answers if isinstance(a, Response)] == [
+            True
+        ] * 6
+        assert len(built) == 2
+        assert [r.getMessage() for r in caplog.records if r.name == "synth.engines.vllm"] == [
+            "engine vllm died: RuntimeError: the device fell off the bus; starting it again (then 0 times more)"
+        ]
+        step = built[1].llm_engine.step
+        step.at = {step.calls + 2}
+        late = complete(engine, *(request("Write a long story.", schema=FREE, max_tokens=90, seed=n) for n in range(3)))
+        errors = [error for error in late if isinstance(error, ModelError)]
+        assert len(errors) == 3
+        assert errors[0] is errors[1] is errors[2]  # said once
+        assert errors[0].what == "engine vllm died, after 1 restarts: RuntimeError: the device fell off the bus"
+        with pytest.raises(ModelError, match="the device fell off the bus"):
+            asyncio.run(engine.complete(request("Which animal purrs?")))
+
+
+def test_a_request_that_nobody_waits_for_any_more_gives_up_its_place(engine: vllm.VllmEngine) -> None:
+    async def impatient() -> tuple[bool, Response]:
+        slow = asyncio.ensure_future(engine.complete(request("Write a long story.", schema=FREE, max_tokens=400)))
+        while not engine._pending:
+            await asyncio.sleep(0.001)
+        slow.cancel()
+        after = await engine.complete(request("Which animal purrs?"))
+        return slow.cancelled(), after
+
+    cancelled, after = asyncio.run(impatient())
+    assert cancelled
+    assert json.loads(after.text)["animal"] in ("cat", "dog")
+    assert engine._pending == {}
