@@ -9,21 +9,27 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
-from synth import plugins
+from synth import plugins, yamls
 from synth.errors import ConfigError
 
 S = TypeVar("S", bound=BaseModel)
 
 
 class Strict(BaseModel):
-    """Base of all settings: unknown keys are refused, values are frozen."""
+    """Base of all settings: unknown keys are refused, no type is taken for another, values are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,  # else `true` is 1 and "5" is 5
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+    )
 
 
 class KindSettings(Strict):
@@ -32,13 +38,16 @@ class KindSettings(Strict):
     kind: str
 
 
-def _of_kind(family: str) -> BeforeValidator:
+Name = Annotated[str, Field(min_length=1)]
+
+
+def _of_kind(family: str, key: str) -> BeforeValidator:
     def validate(value: Any) -> Any:
         if isinstance(value, KindSettings):
             return value
         if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
             raise ConfigError(f"{family}: `kind` is missing", fix=f"one of: {', '.join(plugins.names(family))}")
-        return parse(plugins.load(family, value["kind"]).Settings, value, where=f"{family.removesuffix('s')}")
+        return parse(_settings(family, value["kind"]), value, where=key)
 
     return BeforeValidator(validate)
 
@@ -57,7 +66,7 @@ def _by_name(family: str, *, all_by_default: bool) -> BeforeValidator:
         return {
             name: settings
             if isinstance(settings, Strict)
-            else parse(plugins.load(family, name).Settings, settings or {}, where=f"{family}.{name}")
+            else parse(_settings(family, str(name)), {} if settings is None else settings, where=f"{family}.{name}")
             for name, settings in wanted.items()
             if settings is not False
         }
@@ -65,43 +74,70 @@ def _by_name(family: str, *, all_by_default: bool) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
+def _settings(family: str, name: str) -> type[Strict]:
+    """Return the settings' model of a plug-in. A module of the user's own may be no plug-in, or raise anything."""
+    try:
+        return plugins.load(family, name).Settings  # type: ignore[no-any-return]
+    except ConfigError:
+        raise
+    except AttributeError as error:
+        problem = str(error) if "Settings" not in str(error) else "it has no class `Settings`"
+        raise ConfigError(f"{family}: {name!r} is no plug-in: {problem}", fix=f"see synth/{family}/") from error
+    except Exception as error:
+        raise ConfigError(
+            f"{family}: cannot import {name!r}: {type(error).__name__}: {error}", fix="mend the module, or its name"
+        ) from error
+
+
 class Columns(Strict):
     """Which column of the corpus holds what."""
 
-    text: str = "text"
+    text: Name = "text"
     """The document."""
-    id: str | None = None
+    id: Name | None = None
     """A stable id of the document; without one, the hash of its text is used."""
-    title: str | None = None
+    title: Name | None = None
     """Its title."""
-    language: str | None = None
+    language: Name | None = None
     """ISO 639-1 code of the document; without one, or where it is empty, the language is detected."""
 
 
 class Passages(Strict):
     """How documents are cut. Tokens are estimated from the script, since no model need be at hand."""
 
-    max_tokens: int = Field(350, ge=16)
+    max_tokens: int = Field(350, ge=16, le=100_000)
     """Longest passage; a longer document is cut at the ends of sentences."""
     min_tokens: int = Field(12, ge=1)
     """A shorter passage is rejected as `too_short`."""
+    max_characters: int = Field(10_000_000, ge=1000, le=100_000_000)
+    """A longer document is rejected as `too_long`: twice the Bible is a file of many documents, or of none. Text
+    without spaces is cut at 1.5 s per million characters, and cleaning takes up to 90 bytes for each."""
+
+    @model_validator(mode="after")
+    def _some_fit(self) -> "Passages":
+        if self.min_tokens > self.max_tokens:
+            raise ConfigError(
+                f"corpus.passages: min_tokens ({self.min_tokens}) is more than max_tokens ({self.max_tokens})",
+                fix="lower min_tokens: every passage would be `too_short`",
+            )
+        return self
 
 
 class Corpus(Strict):
     """Where the documents come from: exactly one of `path` and `dataset`."""
 
-    path: str | None = None
+    path: Name | None = None
     """A .parquet, .jsonl, .csv, .txt or .md file (.gz too, but for Parquet), a folder of them, or a glob."""
-    dataset: str | None = None
+    dataset: Name | None = None
     """Name of a dataset on the Hub, read as a stream."""
     config: str | None = None
     """Configuration of the dataset."""
-    split: str = "train"
+    split: Name = "train"
     """Split of the dataset."""
     revision: str | None = None
     """Commit, tag or branch of the dataset; a commit makes the run repeatable."""
     columns: Columns = Columns()
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(None, ge=1, le=10**12)
     """Read only so many documents."""
     licence: str = "unknown"
     """Carried into the dataset card."""
@@ -117,19 +153,19 @@ class Corpus(Strict):
 class Personas(Strict):
     """Whom the model may play: by default the library that ships with synth (CC0-1.0)."""
 
-    path: str | None = None
+    path: Name | None = None
     """A .jsonl, .csv or .parquet file of one's own."""
-    dataset: str | None = None
+    dataset: Name | None = None
     """Name of a dataset on the Hub."""
     config: str | None = None
     """Configuration of the dataset."""
-    split: str = "train"
+    split: Name = "train"
     """Split of the dataset."""
     revision: str | None = None
     """Commit, tag or branch of the dataset."""
-    column: str = "persona"
+    column: Name = "persona"
     """Column that holds the persona."""
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(None, ge=1, le=10**12)
     """Read only so many personas."""
     licence: str | None = None
     """Carried into the dataset card; required with `path` or `dataset`."""
@@ -156,9 +192,9 @@ class Score(Strict):
     people wrote a median of 0.59."""
     min_quantile: float | None = Field(None, ge=0, lt=1)
     """Drop this share of the scored pairs, those of lowest cosine."""
-    max_rank: int | None = Field(1, ge=1)
+    max_rank: int | None = Field(1, ge=1, le=10**12)
     """Round trip: the positive must be among the first `max_rank` passages for its query. null switches it off."""
-    candidates: int = Field(100, ge=1)
+    candidates: int = Field(100, ge=1, le=10_000)
     """Nearest other passages to keep for the mining of negatives."""
 
 
@@ -167,22 +203,22 @@ class Dedup(Strict):
 
     threshold: float = Field(0.7, gt=0, le=1)
     """Jaccard similarity from which two queries are one."""
-    ngram: int = Field(4, ge=1)
+    ngram: int = Field(4, ge=1, le=100)
     """Characters per n-gram."""
-    permutations: int = Field(128, ge=16)
+    permutations: int = Field(128, ge=16, le=4096)
     """Of MinHash: the estimate's standard error is at most 1 / (2 √permutations)."""
 
 
 class Negatives(Strict):
     """Hard negatives, mined from the corpus."""
 
-    per_query: int = Field(5, ge=0)
+    per_query: int = Field(5, ge=0, le=10_000)
     """Negatives to find for each query."""
-    minimum: int = Field(1, ge=0)
+    minimum: int = Field(1, ge=0, le=10_000)
     """A query with fewer is rejected as `too_few_negatives`; one between this and `per_query` stays, and is counted."""
     max_positive_ratio: float = Field(0.95, gt=0)
     """A candidate scoring at or above this share of the positive's score may answer the query too (NV-Retriever's rule)."""
-    skip: int = Field(0, ge=0)
+    skip: int = Field(0, ge=0, le=10_000)
     """Leave out this many of the hardest."""
     same_document: bool = False
     """Whether other passages of the positive's document may serve."""
@@ -191,7 +227,7 @@ class Negatives(Strict):
 class Publish(Strict):
     """The dataset's files."""
 
-    shard_mb: float = Field(256, gt=0)
+    shard_mb: float = Field(256, gt=0, le=1_000_000)
     """Target size of a Parquet file, in 10^6 bytes."""
     validation: float = Field(0.05, ge=0, lt=1)
     """Share of documents whose rows go to the split `validation`."""
@@ -202,9 +238,9 @@ class Publish(Strict):
 class Config(Strict):
     """A run, whole."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     """Name of the run: its folder is `<outputs>/<name>/`."""
-    outputs: str = "outputs"
+    outputs: Name = "outputs"
     """Folder of all runs."""
     seed: int = 0
     """Of everything random in the run: another seed plans other rows."""
@@ -212,11 +248,11 @@ class Config(Strict):
     personas: Personas = Personas()
     tasks: Annotated[dict[str, SerializeAsAny[Strict]], _by_name("tasks", all_by_default=False), Field(min_length=1)]
     """What to write: settings per task."""
-    prompts: str | None = None
+    prompts: Name | None = None
     """A folder whose templates take the place of those of the same name in synth's own `prompts/`."""
-    engine: Annotated[SerializeAsAny[KindSettings], _of_kind("engines")]
+    engine: Annotated[SerializeAsAny[KindSettings], _of_kind("engines", "engine")]
     """What writes: a plug-in of synth/engines, by `kind`."""
-    embedder: Annotated[SerializeAsAny[KindSettings], _of_kind("encoders")]
+    embedder: Annotated[SerializeAsAny[KindSettings], _of_kind("encoders", "embedder")]
     """What compares texts: a plug-in of synth/encoders, by `kind`."""
     filters: Annotated[dict[str, SerializeAsAny[Strict]], _by_name("filters", all_by_default=True)] = Field(
         {}, validate_default=True
@@ -226,10 +262,16 @@ class Config(Strict):
     dedup: Dedup = Dedup()
     negatives: Negatives = Negatives()
     publish: Publish = Publish()
-    shard_rows: int = Field(1000, ge=1)
+    shard_rows: int = Field(1000, ge=1, le=1_000_000)
     """Passages per shard: the unit of resuming."""
     max_failed: float = Field(0.05, ge=0, le=1)
     """Share of rows that may fail in the engine before the run stops. Rejected rows do not count."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, raw: Any) -> Any:
+        yamls.check(raw)
+        return raw
 
     @property
     def folder(self) -> Path:
@@ -239,38 +281,19 @@ class Config(Strict):
 def load(path: Path, overrides: Iterable[str] = ()) -> Config:
     """Read a YAML file, apply `a.b=c` overrides (values are YAML too), and validate the whole."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        with path.open("rb") as stream:
+            raw = yamls.loads(stream.read(yamls.LARGEST + 1), str(path))
+    except (OSError, ValueError) as error:
         raise ConfigError(
-            f"{path}: cannot be read: {error.strerror}",
+            f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}",
             fix="give the path of a YAML config, e.g. configs/quickstart.yaml",
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}", fix="mend the line that is named") from error
     if not isinstance(raw, dict):
-        raise ConfigError(
-            f"{path}: expected a mapping of settings, got {type(raw).__name__}", fix="see configs/quickstart.yaml"
-        )
+        found = "nothing: it is empty" if raw is None else type(raw).__name__
+        raise ConfigError(f"{path}: expected a mapping of settings, got {found}", fix="see configs/quickstart.yaml")
     for override in overrides:
-        _set(raw, override)
+        yamls.override(raw, override)
     return parse(Config, raw, where="")
-
-
-def _set(raw: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals or not key:
-        raise ConfigError(f"--set {override!r}: expected KEY=VALUE", fix="--set corpus.limit=10")
-    *parents, leaf = key.split(".")
-    target = raw
-    for parent in parents:
-        inner = target.setdefault(parent, {})
-        if not isinstance(inner, dict):
-            inner = target[parent] = {}
-        target = inner
-    try:
-        target[leaf] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override!r}: the value is not valid YAML: {error}", fix="quote it") from error
 
 
 def parse(model: type[S], data: Any, *, where: str) -> S:
@@ -278,31 +301,45 @@ def parse(model: type[S], data: Any, *, where: str) -> S:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        lines = []
-        for item in error.errors():
-            path = ".".join(str(part) for part in ((where,) if where else ()) + item["loc"])
-            if item["type"] == "extra_forbidden":
-                known = _fields_at(model, item["loc"][:-1])
-                near = plugins.did_you_mean(str(item["loc"][-1]), known)
-                lines.append(f"{path}: unknown key{near} (known: {', '.join(known)})")
-            else:
-                lines.append(
-                    f"{path}: {item['msg'][0].lower()}{item['msg'][1:]}"
-                    + ("" if item["type"] == "missing" else f" (got {item['input']!r:.80})")
-                )
+        lines = [_line(model, item, where) for item in error.errors()]
         raise ConfigError(
             "the config is not valid:\n  " + "\n  ".join(lines),
             fix="mend the keys that are named; docs/config.md lists them all",
         ) from None
 
 
+def _line(model: type[BaseModel], item: Mapping[str, Any], where: str) -> str:
+    path = ".".join(str(part) for part in (*([where] if where else ()), *item["loc"]) if part != "[key]")
+    if item["type"] == "extra_forbidden":
+        known = _fields_at(model, item["loc"][:-1])
+        near = plugins.did_you_mean(str(item["loc"][-1]), known)
+        return f"{path}: unknown key{near} (known: {', '.join(known)})"
+    said = item["msg"].removeprefix("Value error, ")
+    said = f"{path}: {said[0].lower()}{said[1:]}"
+    if item["type"] == "missing" or item["type"] == "value_error":
+        return said
+    # `revision: 123` and `language: no` are read as other things than strings.
+    quote = (
+        ": put it in quotes" if item["type"] == "string_type" and isinstance(item["input"], bool | int | float) else ""
+    )
+    return f"{said} (got {item['input']!r:.80}{quote})"
+
+
 def _fields_at(model: type[BaseModel], path: Iterable[int | str]) -> list[str]:
+    kinds: list[Any] = [model]
     for part in path:
-        inner = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        model = inner
-    return sorted(model.model_fields)
+        kinds = [
+            inner
+            for kind in kinds
+            for inner in (
+                [kind.model_fields[str(part)].annotation]
+                if isinstance(kind, type) and issubclass(kind, BaseModel) and str(part) in kind.model_fields
+                else get_args(kind)  # a dict of models: its values' one
+            )
+        ]
+    return sorted(
+        {name for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel) for name in kind.model_fields}
+    )
 
 
 def fingerprint(parts: Mapping[str, object]) -> str:

@@ -25,26 +25,41 @@ _log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def opened(run: Path) -> Iterator["Journal"]:
-    """Open the journal of a run, making it when it is new."""
+    """Open the journal of a run, making it when it is new. Raises StoreError when it cannot be written, or is none."""
     path = run / FILE
-    try:
+    with _as_store_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # Two connections: in WAL mode a reader does not wait for the writer. `None` leaves transactions to us.
         reader, writer = (sqlite3.connect(path, isolation_level=None, check_same_thread=False) for _ in range(2))
-        with contextlib.closing(reader), contextlib.closing(writer):
+    with contextlib.closing(reader), contextlib.closing(writer):
+        with _as_store_error(path):
             writer.execute("PRAGMA journal_mode=WAL")
             writer.execute("PRAGMA synchronous=FULL")  # a commit survives a power cut, not just a kill
             writer.execute(
                 "CREATE TABLE IF NOT EXISTS responses (key BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID"
             )
-            made = Journal(path, reader, writer)
-            try:
-                yield made
-            finally:
+            reader.execute("SELECT key, body FROM responses LIMIT 0")  # one that is there may be of another form
+        made = Journal(path, reader, writer)
+        try:
+            yield made
+        finally:
+            with _as_store_error(path):
                 made.flush()
-    except (sqlite3.Error, OSError) as error:
+
+
+@contextlib.contextmanager
+def _as_store_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # the last of a damaged table of contents
+        damaged = isinstance(error, UnicodeDecodeError) or (
+            isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+        )
         raise StoreError(
-            f"{path}: {error}", fix="free disk space, or delete the file to ask everything again"
+            f"{path}: {error}",
+            fix="move the file away: shards that are finished need it no more, and what they lack is asked again"
+            if damaged
+            else "free disk space or mend permissions, then run the same command again: what was answered is kept",
         ) from error
 
 
@@ -62,11 +77,12 @@ class Journal:
 
     def get(self, key: str) -> Response | None:
         """Return the answer to the request with this key, or null when it was never answered, or is damaged."""
-        found = self._reader.execute("SELECT body FROM responses WHERE key = ?", (bytes.fromhex(key),)).fetchone()
+        with _as_store_error(self._path):
+            found = self._reader.execute("SELECT body FROM responses WHERE key = ?", (bytes.fromhex(key),)).fetchone()
         if found is None:
             return None
-        body: bytes = found[0]
-        if zlib.crc32(body[4:]) == int.from_bytes(body[:4], "big"):
+        body = found[0]
+        if isinstance(body, bytes) and zlib.crc32(body[4:]) == int.from_bytes(body[:4], "big"):
             return Response(**json.loads(body[4:]))
         _log.warning("%s: the answer %s is damaged, and asked for again: is the disk sound?", self._path, key)
         return None
@@ -91,12 +107,13 @@ class Journal:
             group, self._waiting = self._waiting, []
             error: Exception | None = None
             try:
-                await asyncio.to_thread(self._commit, [(key, body) for key, body, _ in group])
+                with _as_store_error(self._path):
+                    await asyncio.to_thread(self._commit, [(key, body) for key, body, _ in group])
             except asyncio.CancelledError:
                 self._waiting = group + self._waiting  # the commit may not have begun: `flush` makes it
                 raise
-            except sqlite3.Error as failure:
-                error = StoreError(f"{self._path}: {failure}", fix="free disk space, then run the same command again")
+            except StoreError as failure:
+                error = failure
             for _, _, saved in group:
                 if not saved.done():
                     saved.set_exception(error) if error else saved.set_result(None)

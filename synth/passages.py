@@ -62,7 +62,8 @@ def clean(text: str) -> str:
 
 
 def _needed_joiner(match: re.Match[str]) -> str:
-    before, after = match.string[: match.start()][-1:], match.string[match.end() : match.end() + 1]
+    start, end = match.span()
+    before, after = match.string[max(0, start - 1) : start], match.string[end : end + 1]
     return match[0][0] if _JOINING.match(before) and _JOINING.match(after) else ""
 
 

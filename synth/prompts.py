@@ -7,18 +7,27 @@ A template speaks in turns, so that no text can pass for a turn of its own:
     {% call assistant() %}{"query": "…"}{% endcall %}
 
 Turns come about by calls, never by splitting text, and whatever stands between `{{` and `}}` is a value: it is not
-read as a template again, and control tokens of chat formats in it are defused.
+read as a template again. Control tokens of chat formats are defused in a turn as a whole, so that two values that stand
+side by side cannot make one up.
+
+A template is a stranger's program, too: it may not reach outside of its folders or into Python, and what it may write
+is bounded. What can be seen before anything runs is refused by `check`.
 """
 
+import functools
 import hashlib
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError, meta
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError, meta, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.filters import FILTERS
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from synth.errors import ConfigError
 from synth.plugins import did_you_mean
@@ -28,17 +37,120 @@ _PACKAGED = Path(__file__).parent / "_prompts"
 """Where a built wheel carries the templates (see pyproject.toml); in a checkout they are `prompts/` beside `synth/`."""
 
 
+LONGEST = 1_000_000
+"""Characters of a template's source, of what it writes, and of any text it makes on the way."""
+
+_IN_ANGLES = (
+    r"s|bos|eos|pad|unk|mask|cls|sep|sop|eop|eod|eot|(?:bos|eos|pad|unk)_token|(?:start|end)_of_(?:turn|image)|"
+    r"im_(?:start|end)|think|thinking|tools?|tool_(?:calls?|responses?|results?)|"
+    r"function(?:_call|_response)?|arg_(?:key|value)|(?:system|user|assistant)|endoftext|unused\d+|reserved_\d+|"
+    r"special_\d+|extra_id_\d+|seed:\w+|fim_\w+|repo_?name|file_sep|filename|gh_stars|issue_\w+|jupyter_\w+|"
+    r"commit_\w+|empty_output|image"
+)
+_IN_BRACKETS = (
+    r"INST|SYSTEM_PROMPT|TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CONTENT|ARGS|CALL_ID|THINK|IMG|IMG_BREAK|IMG_END|"
+    r"AUDIO|BEGIN_AUDIO|PREFIX|MIDDLE|SUFFIX|gMASK|sMASK|CLS|SEP|MASK|PAD|UNK"
+)
+_CONTROL = re.compile(
+    rf"<(?=[|｜]|/?(?:{_IN_ANGLES})>|</?SYS>>|\[(?:begin|end)▁of▁)|\[(?=\||/?(?:{_IN_BRACKETS})\])", re.IGNORECASE
+)
+"""Where a control token begins in the formats of Qwen, Llama 2 to 4, Mistral, Gemma, DeepSeek, GLM, Phi, SmolLM, EXAONE,
+Seed, Cohere, Nemotron, BERT and StarCoder. `x<|y` is damaged with them; `a < b`, `[1]` and `<div>` are not."""
+
+_WIDE = re.compile(r"\d{5}|%[^a-zA-Z%]*\*|\{[^}]*\{")
+"""In a format: a width of five digits, or one that is taken from a value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     role: str
     content: str
 
 
-def defuse(value: Any) -> Any:
-    """Break the control tokens of chat formats (`<|im_end|>`, `[INST]`, `<s>`) by a space, and leave the rest alone."""
-    if isinstance(value, str):
-        return re.sub(r"<(?=\||/?s>|/?think>)|\[(?=/?INST\])", lambda found: found[0] + " ", value)
-    return value
+def defuse(text: str) -> str:
+    """Break the control tokens of chat formats (`<|im_end|>`, `[INST]`, `<s>`) by a space, and leave the rest alone.
+
+    With white space inside, no tokeniser takes them for control tokens.
+    """
+    return _CONTROL.sub(lambda found: found[0] + " ", text)
+
+
+def _bounded(parts: Iterable[str]) -> str:
+    """Join what a template or macro wrote, and stop at LONGEST."""
+    kept: list[str] = []
+    size = 0
+    for part in parts:
+        size += len(part)
+        if size > LONGEST:
+            raise SecurityError(f"it writes more than {LONGEST:,} characters")
+        kept.append(part)
+    return "".join(kept)
+
+
+def _modest(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse a filter the arguments of a bomb: `{{ x | center(10000000000) }}`."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **named: Any) -> Any:
+        _check_arguments((*args[1:], *named.values()))  # the first is what is filtered
+        if function is FILTERS["format"]:
+            _check_width(str(args[0]))
+        return function(*args, **named)
+
+    return call
+
+
+def _check_arguments(values: Iterable[Any]) -> None:
+    if any(isinstance(value, int) and abs(value) > LONGEST for value in values):
+        raise SecurityError(f"a number over {LONGEST:,} as an argument")
+
+
+def _check_width(text: str) -> None:
+    if _WIDE.search(text):
+        raise SecurityError("a width over 9,999, or one that is computed, in a format")
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox stops a template from reaching into Python; this one also from using up memory."""
+
+    intercepted_binops = frozenset(("*", "**", "%", "+"))
+    concat = staticmethod(_bounded)
+
+    def __init__(self, folders: tuple[Path, ...]) -> None:
+        super().__init__(
+            loader=FileSystemLoader(folders),
+            undefined=StrictUndefined,
+            autoescape=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        del self.globals["lipsum"], self.filters["random"]  # the same row must ask the same question
+        self.filters = {name: _modest(function) for name, function in self.filters.items()}
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        sizes = [len(value) if isinstance(value, Sized) else None for value in (left, right)]
+        if operator == "*" and sizes != [None, None]:
+            size = (left if sizes[0] is None else sizes[0]) * (right if sizes[1] is None else sizes[1])
+        elif operator == "**":
+            size = right * abs(left).bit_length() if isinstance(left, int) and isinstance(right, int) else 0
+        elif operator == "%" and isinstance(left, str):
+            _check_width(left)
+            size = 0
+        else:
+            size = sum(known or 0 for known in sizes)
+        if size > LONGEST:
+            raise SecurityError(f"{operator!r} makes a value of more than {LONGEST:,} characters")
+        return super().call_binop(context, operator, left, right)
+
+    def call(self, context: Context, callee: Any, /, *args: Any, **named: Any) -> Any:
+        _check_arguments((*args, *named.values()))
+        return super().call(context, callee, *args, **named)
+
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        wrapped = super().wrap_str_format(value)
+        if wrapped is not None:
+            _check_width(value.__self__)
+        return wrapped
 
 
 @dataclass(frozen=True)
@@ -48,17 +160,9 @@ class Prompts:
     folders: tuple[Path, ...]
 
     def __post_init__(self) -> None:
-        environment = SandboxedEnvironment(
-            loader=FileSystemLoader(self.folders),
-            undefined=StrictUndefined,
-            finalize=defuse,
-            autoescape=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        object.__setattr__(self, "_environment", environment)
+        object.__setattr__(self, "_environment", _Sandbox(self.folders))
 
-    _environment: SandboxedEnvironment = None  # type: ignore[assignment]
+    _environment: _Sandbox = None  # type: ignore[assignment]
 
     def render(self, name: str, variables: Mapping[str, Any]) -> tuple[Message, ...]:
         """Render template `name` (`retrieval/query`) to messages. Raises ConfigError when the template is at fault."""
@@ -66,7 +170,7 @@ class Prompts:
 
         def speaker(role: str) -> Any:
             def speak(caller: Any) -> str:
-                messages.append(Message(role, caller().strip()))
+                messages.append(Message(role, defuse(caller().strip())))
                 return ""
 
             return speak
@@ -75,8 +179,8 @@ class Prompts:
             rest = self._environment.get_template(f"{name}.j2").render(
                 variables, **{role: speaker(role) for role in ROLES}
             )
-        except TemplateError as error:
-            raise ConfigError(f"template {name}.j2: {error}", fix="mend the template") from error
+        except Exception as error:  # a template is a program: besides Jinja's errors, it raises any of Python's
+            raise ConfigError(f"template {name}.j2: {_said(error)}", fix="mend the template") from error
         if rest.strip():
             raise ConfigError(
                 f"template {name}.j2: text outside of any turn: {rest.strip()[:60]!r}",
@@ -85,14 +189,24 @@ class Prompts:
         return tuple(messages)
 
     def check(self, name: str, variables: Iterable[str]) -> None:
-        """Raise ConfigError unless template `name` exists, compiles, and uses no variable but these."""
+        """Raise ConfigError unless template `name` exists, compiles, stays in bounds, and uses no variable but these."""
         known = {*variables, *ROLES}
         for part, source in self._sources(f"{name}.j2").items():
-            used = meta.find_undeclared_variables(self._environment.parse(source))
+            try:
+                self._environment.compile(source, part)
+                parsed = self._environment.parse(source)
+                used = meta.find_undeclared_variables(parsed)
+            except Exception as error:  # TemplateSyntaxError, and what Python's own compiler raises on deep nesting
+                raise _broken(part, error) from error
             for unknown in sorted(used - known):
                 raise ConfigError(
                     f"template {part}: unknown variable {unknown!r}{did_you_mean(unknown, known)}",
                     fix=f"this step has: {', '.join(sorted(known - set(ROLES)))}",
+                )
+            for line, attribute in _private(parsed):
+                raise ConfigError(
+                    f"template {part}, line {line}: access to attribute {attribute!r} is unsafe",
+                    fix="a template may use the values it is given, and nothing behind them",
                 )
 
     def hash(self, names: Iterable[str]) -> str:
@@ -106,29 +220,70 @@ class Prompts:
     def _sources(self, file: str) -> dict[str, str]:
         """Return the source of a template and of every template it includes, by file name."""
         found: dict[str, str] = {}
-        todo = [file]
-        while todo:
-            part = todo.pop()
+
+        def visit(part: str, above: tuple[str, ...]) -> None:
+            if part in above:
+                loop = " → ".join((*above[above.index(part) :], part))
+                raise ConfigError(f"template {part}: includes itself: {loop}", fix="break the loop")
             if part in found:
-                continue
-            try:
-                found[part] = self._environment.loader.get_source(self._environment, part)[0]  # type: ignore[union-attr]
-                parsed = self._environment.parse(found[part])
-            except TemplateNotFound as error:
-                folders = ", ".join(map(str, self.folders))
-                raise ConfigError(f"template {part}: not found in {folders}", fix="see prompts/retrieval/") from error
-            except TemplateSyntaxError as error:
-                raise ConfigError(
-                    f"template {part}, line {error.lineno}: {error.message}", fix="mend the template"
-                ) from error
-            todo += [included for included in meta.find_referenced_templates(parsed) if included]
+                return
+            found[part], included = self._source(part)
+            for inner in included:
+                visit(inner, (*above, part))
+
+        visit(file, ())
         return found
+
+    def _source(self, part: str) -> tuple[str, list[str]]:
+        """Return the source of one template, and the names of those it includes, imports or extends."""
+        try:
+            source: str = self._environment.loader.get_source(self._environment, part)[0]  # type: ignore[union-attr]
+            if len(source) > LONGEST or "\0" in source:
+                raise ValueError(f"more than {LONGEST:,} characters" if len(source) > LONGEST else "it holds a NUL")
+            included = list(meta.find_referenced_templates(self._environment.parse(source)))
+        except TemplateNotFound as error:
+            folders = ", ".join(map(str, self.folders))
+            raise ConfigError(f"template {part}: not found in {folders}", fix="see prompts/retrieval/") from error
+        except Exception as error:
+            raise _broken(part, error) from error
+        if None in included:
+            raise ConfigError(
+                f"template {part}: includes a template by a variable name",
+                fix="name it in quotes: what it says must be known when the run is planned",
+            )
+        return source, [name for name in included if name]
+
+
+def _broken(part: str, error: Exception) -> ConfigError:
+    at = f", line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
+    return ConfigError(f"template {part}{at}: {_said(error)}", fix="mend the template")
+
+
+def _said(error: Exception) -> str:
+    match error:
+        case TemplateSyntaxError():
+            return str(error.message)
+        case UnicodeDecodeError():
+            return f"not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start}"
+        case RecursionError():
+            return "it calls itself, or is nested, without end"
+        case OSError():
+            return f"cannot be read: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def _private(parsed: nodes.Template) -> Iterable[tuple[int, str]]:
+    """Yield line and name of each attribute that begins with an underscore: the ways out of a sandbox."""
+    for node in parsed.find_all((nodes.Getattr, nodes.Getitem)):
+        name = node.attr if isinstance(node, nodes.Getattr) else getattr(getattr(node, "arg", None), "value", None)
+        if isinstance(name, str) and name.startswith("_"):
+            yield node.lineno, name
 
 
 def load(folder: str | None) -> Prompts:
     """Open synth's own templates, with those of `folder` in front."""
     own = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "prompts"
-    if folder is not None and not Path(folder).is_dir():
+    if folder is not None and not os.path.isdir(folder):  # Path's own raises on a name that is too long
         raise ConfigError(
             f"prompts: {folder!r} is not a folder", fix="give a folder that holds e.g. retrieval/query.j2"
         )

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ import pyarrow.parquet as pq
 
 from synth.errors import InputError
 from synth.plugins import did_you_mean
+from synth.visible import one_line
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,11 @@ Read = Callable[[File, Sequence[str]], Iterator[Row]]
 
 _PEEK = 100
 """Rows of a JSONL file or stream that must show each column at least once: rows may leave null columns out."""
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _LONGEST_FIELD = 1 << 24
 """Characters of a CSV field. Without a bound, one lost quote makes the rest of the file a field."""
+_LONGEST_LINE = 1 << 27
+"""Bytes of a line of JSON, characters of a line of CSV, bytes of a text file. A small .gz may unpack to any length."""
 
 
 def files(path: str) -> list[File]:
@@ -69,6 +74,19 @@ def files(path: str) -> list[File]:
 
     In a folder, hidden files are passed over; raises InputError when there is nothing that can be read.
     """
+    try:
+        found = _listed(path)
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, ~nobody, a NUL
+        raise InputError(
+            f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}", fix="mend the path"
+        ) from error
+    for file in found:  # a pipe would be waited for
+        if file.ending in ENDINGS and file.path.exists() and not file.path.is_file():
+            raise InputError(f"{file.path}: not a regular file", fix="remove it, or leave it out by a glob")
+    return sorted(found, key=lambda file: file.name)
+
+
+def _listed(path: str) -> list[File]:
     at = Path(path).expanduser()
     if at.is_dir():
         below = [Path(top, name) for top, _, names in os.walk(at, onerror=_unlistable) for name in names]
@@ -87,7 +105,10 @@ def files(path: str) -> list[File]:
         found = [_file(at, at.parent)]
     else:
         root = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), at.parts))
-        found = [_file(Path(p), root) for p in glob.glob(str(at), recursive=True) if Path(p).is_file()]
+        # `**` finds a file twice, and by way of a link to a folder above it, many times: the shortest way counts.
+        paths = sorted((p for p in map(Path, set(glob.glob(str(at), recursive=True))) if p.exists()), key=_length)
+        once = {p.resolve(): p for p in reversed(paths) if not p.is_dir()}
+        found = [_file(p, root) for p in once.values()]
         if not found and glob.has_magic(str(at)):
             raise InputError(f"{path}: no file matches", fix="mend the glob; `**` stands for any number of folders")
     if not found:
@@ -100,7 +121,11 @@ def files(path: str) -> list[File]:
         raise InputError(
             f"{odd.path}: files ending in {odd.ending or 'nothing'} cannot be read", fix=f"convert it to {_WANTED}"
         )
-    return sorted(found, key=lambda file: file.name)
+    return found
+
+
+def _length(path: Path) -> tuple[int, str]:
+    return len(path.parts), str(path)
 
 
 def rows(
@@ -152,7 +177,7 @@ def _unlistable(error: OSError) -> None:
 
 
 def _file(path: Path, root: Path) -> File:
-    name = os.fsencode(path.relative_to(root)).decode("utf-8", "replace")
+    name = os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace")  # two odd names stay two
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     ending = suffixes[0] if len(suffixes) == 2 and suffixes[1] == ".gz" and suffixes[0] != ".parquet" else ""
     return File(path, name, ending or path.suffix.lower())
@@ -163,9 +188,14 @@ def _check(where: str, columns: Sequence[str], there: Iterable[str]) -> None:
     for column in columns:
         if column not in there:
             raise InputError(
-                f"{where}: no column {column!r}{did_you_mean(column, there)} (columns: {', '.join(there) or 'none'})",
+                f"{where}: no column {column!r}{did_you_mean(column, there)} (columns: {one_line(', '.join(there), 500) or 'none'})",
                 fix="name the right columns under `columns`, or leave this file out",
             )
+
+
+def _check_once(where: str, columns: Sequence[str], there: Sequence[str]) -> None:
+    if twice := next((column for column in columns or there if there.count(column) > 1), None):
+        raise InputError(f"{where}: there are several columns {twice!r}", fix="rename all but one")
 
 
 def _unsupported(file: File, _: Sequence[str]) -> Iterator[Row]:
@@ -175,27 +205,51 @@ def _unsupported(file: File, _: Sequence[str]) -> Iterator[Row]:
 def _parquet(file: File, columns: Sequence[str]) -> Iterator[Row]:
     with pq.ParquetFile(file.path) as source:
         _check(str(file.path), columns, source.schema_arrow.names)
+        _check_once(str(file.path), columns, source.schema_arrow.names)
+        columns = list(dict.fromkeys(columns or source.schema_arrow.names))
         number = 0
-        for batch in source.iter_batches(batch_size=256, columns=list(columns) or None):
+        for batch in source.iter_batches(batch_size=256, columns=columns):
             for i in range(batch.num_rows):
                 number += 1
                 try:  # row by row: to_pylist() would lose the batch for one string that is not UTF-8
                     yield Row(file.name, number, {name: batch.column(name)[i].as_py() for name in batch.schema.names})
                 except UnicodeDecodeError as error:
                     yield Row(file.name, number, None, _not_utf8(error))
+                except (ValueError, OverflowError) as error:  # the year 60000
+                    yield Row(file.name, number, None, f"a value that cannot be read: {error}")
 
 
 def _jsonl(file: File, columns: Sequence[str]) -> Iterator[Row]:
     with file.open() as stream:
-        yield from _peeked(str(file.path), columns, _json_rows(file.name, stream))
+        yield from _peeked(str(file.path), columns, _json_rows(file, _lines(stream)))
 
 
-def _json_rows(name: str, lines: Iterable[bytes]) -> Iterator[Row]:
+def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:
+    """Yield the lines; null for one that is too long, of which no more than that is held."""
+    while line := stream.readline(_LONGEST_LINE + 1):
+        whole = line.endswith(b"\n") or len(line) <= _LONGEST_LINE
+        yield line if whole else None
+        while not whole:
+            line = stream.readline(_LONGEST_LINE)
+            whole = not line or line.endswith(b"\n")
+
+
+def _json_rows(file: File, lines: Iterable[bytes | None]) -> Iterator[Row]:
+    name = file.name
     for number, line in enumerate(lines, 1):
+        if line is None:
+            yield Row(name, number, None, f"a line longer than {_LONGEST_LINE:,} bytes")
+            continue
+        if number == 1:
+            _check_not_utf16(file, line)
         if not line.strip():
             continue
         try:
-            values = json.loads(line.rstrip().decode("utf-8-sig" if number == 1 else "utf-8"))
+            text = line.rstrip().decode("utf-8-sig" if number == 1 else "utf-8")
+            if not text:
+                continue  # nothing but a byte order mark
+            # NaN, which Python writes and JSON does not have, is what others write as null.
+            values = json.loads(text, object_pairs_hook=_object, parse_constant=lambda _: None)
         except UnicodeDecodeError as error:
             yield Row(name, number, None, _not_utf8(error))
         except json.JSONDecodeError as error:
@@ -211,6 +265,19 @@ def _json_rows(name: str, lines: Iterable[bytes]) -> Iterator[Row]:
             )
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, number in Counter(key for key, _ in pairs).items() if number > 1)
+        raise ValueError(f"the key {twice!r:.80} stands in it twice")
+    return found
+
+
+def _check_not_utf16(file: File, start: bytes) -> None:
+    if start[:2] in _UTF16:
+        raise InputError(f"{file.path}: is UTF-16", fix="save it as UTF-8")
+
+
 def _peeked(where: str, columns: Sequence[str], source: Iterator[Row]) -> Iterator[Row]:
     """Check the columns of a source whose rows may each have others, by its first rows."""
     first = list(itertools.islice(source, _PEEK))
@@ -224,11 +291,14 @@ def _csv(file: File, columns: Sequence[str]) -> Iterator[Row]:
     """The header's own separator (comma, semicolon, tab or bar) is the file's."""
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
     with io.TextIOWrapper(file.open(), encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        start = stream.readline()
+        if not (start := stream.readline(_LONGEST_FIELD)):
+            return
+        _check_not_utf16(file, start[:2].encode("utf-8", "surrogateescape"))
         separator = max(",;\t|", key=start.count)
         header = next(csv.reader([start], delimiter=separator), [])
         _check(str(file.path), columns, header)
-        source = csv.reader(stream, delimiter=separator)
+        _check_once(str(file.path), columns, header)
+        source = csv.reader(_CsvLines(stream), delimiter=separator)
         while True:
             number = source.line_num + 2
             try:
@@ -247,21 +317,44 @@ def _csv(file: File, columns: Sequence[str]) -> Iterator[Row]:
                 yield Row(file.name, number, dict(zip(header, values, strict=True)))
 
 
+@dataclass(frozen=True)
+class _CsvLines:
+    """The lines of `stream`. One that is too long is csv's own error, after which the next can be read."""
+
+    stream: IO[str]
+
+    def __iter__(self) -> "_CsvLines":
+        return self
+
+    def __next__(self) -> str:
+        line = rest = self.stream.readline(_LONGEST_LINE)
+        if not line:
+            raise StopIteration
+        if len(line) < _LONGEST_LINE or line.endswith("\n"):
+            return line
+        while rest and not rest.endswith("\n"):
+            rest = self.stream.readline(_LONGEST_LINE)
+        raise csv.Error(f"a line longer than {_LONGEST_LINE:,} characters")
+
+
 def _text(file: File, columns: Sequence[str]) -> Iterator[Row]:
     _check(str(file.path), columns, ("text", "title"))
     with file.open() as stream:
-        data = stream.read()
+        data = stream.read(_LONGEST_LINE + 1)
+    if len(data) > _LONGEST_LINE:
+        yield Row(file.name, 0, None, f"longer than {_LONGEST_LINE:,} bytes")
+        return
     stem = file.name.rsplit("/", 1)[-1].removesuffix(".gz").removesuffix(".GZ").rsplit(".", 1)[0]
     try:
-        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        text = data.decode("utf-16" if data[:2] in _UTF16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         yield Row(file.name, 0, None, _not_utf8(error))
         return
     title = stem
     if file.ending == ".md":
         text = re.sub(r"\A---\r?\n.*?\n---\s*\n", "", text, flags=re.DOTALL)  # a site generator's settings
-        if heading := re.search(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", text, re.MULTILINE):
-            title = heading[1]
+        if heading := re.search(r"^#{1,6}[ \t]+(.+)$", text, re.MULTILINE):
+            title = heading[1].rstrip(" \t\r#") or stem
     yield Row(file.name, 0, {"text": text, "title": title}, title=title)
 
 

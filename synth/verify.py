@@ -9,7 +9,7 @@ the stage before); a collision would need some 10^16 rows. In time it costs one 
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ def verify(config_stages: Sequence[Stage], run: Path) -> list[str]:
         damage = list(_files(folder, manifest)) or list(_schema(folder, stage, manifest))
         if not damage:
             sound[stage.name] = manifest
-            damage = list(_rows(run, stage, manifest, sound))
+            damage = [*_origins(run, stage, manifest, sound), *_rows(run, stage, manifest, sound)]
         problems += damage
     return problems
 
@@ -91,6 +91,17 @@ def _difference(found: pa.Schema, wanted: pa.Schema) -> str:
     return ", ".join([*missing, *extra, *other]) or "its columns are in another order"
 
 
+def _origins(run: Path, stage: Stage, manifest: store.Manifest, sound: Mapping[str, store.Manifest]) -> Iterator[str]:
+    """Compare what the files say they were made from with what is there."""
+    if any(one.name not in sound for one in stage.after):
+        return
+    wanted = store.inputs(run, stage)
+    for file in manifest.files:
+        if file.made_from != ((wanted.get(file.name, file.made_from) if isinstance(wanted, dict) else wanted) or ""):
+            before = ", ".join(repr(one.name) for one in stage.after)
+            yield f"{run / stage.folder / file.name}: made from other content than {before} have now"
+
+
 def _rows(run: Path, stage: Stage, manifest: store.Manifest, sound: dict[str, store.Manifest]) -> Iterator[str]:
     """Check what the rows say, against the counts and against the stage before."""
     folder = run / stage.folder
@@ -104,7 +115,10 @@ def _rows(run: Path, stage: Stage, manifest: store.Manifest, sound: dict[str, st
     for file in manifest.parts:
         columns = [name for name in ("status", "reason") if name in stage.writes.names] or stage.writes.names[:1]
         rows = store.read_part(folder / file.name, columns)
-        counts.update(schemas.counts(rows) if "status" in columns else {schemas.OK: rows.num_rows})
+        found = schemas.counts(rows)
+        counts.update(found)
+        if found != file.counts:
+            yield f"{folder / file.name}: it has the rows {found}, the manifest says {dict(file.counts)}"
     yield from _same_counts(folder, counts, manifest)
     if "id" not in stage.writes.names:
         return

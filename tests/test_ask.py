@@ -1,8 +1,11 @@
 import asyncio
+import json
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from synth.ask import Line, RowAsk, Unanswered, parse, schema_of
 from synth.config import Strict
@@ -112,3 +115,36 @@ def test_a_row_remembers_its_keys_and_the_examples_shown(tmp_path: Path) -> None
     asyncio.run(ask("step", Answer, x="a"))
     assert ask.examples == ["{}"]
     assert len(set(ask.keys)) == 2  # the same question asked twice is drawn twice
+
+
+NEARLY = st.lists(
+    st.one_of(
+        st.sampled_from(['{"title": ', '"kind": "a"', '"t"', "{", "}", "[", "]", ",", ":", '"', "\\", "\\ud800", "\ud800", "NaN", "\0", "1e999"]),
+        st.text(max_size=4),
+        st.characters(),
+    ),
+    max_size=30,
+).map("".join)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["a", "b"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["title", "kind", "x"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+).map(json.dumps)
+
+
+@given(st.one_of(NEARLY, JSON))
+@settings(max_examples=500, deadline=None, derandomize=True)
+def test_whatever_a_model_writes_is_an_answer_or_unanswered(text: str) -> None:
+    response = Response(text, "stop")
+    try:
+        found = parse(response, Answer)
+    except Unanswered:
+        with pytest.raises(Unanswered) as end:
+            parse(response, Answer)
+        assert (end.value.status, end.value.reason) == ("rejected", "unparsable")
+        end.value.detail.encode()  # it goes into a table
+    else:
+        assert found == Answer.model_validate(json.loads(text))
+        found.title.encode()

@@ -67,7 +67,7 @@ def test_a_resolved_config_reads_back_as_itself(tmp_path: Path) -> None:
         ("personas.path=p.jsonl", "personas: `licence` is missing"),
         ("tasks={}", "tasks: value should have at least 1 item after validation"),
         ("seed", "--set 'seed': expected KEY=VALUE"),
-        ("seed=[", "--set 'seed=[': the value is not valid YAML"),
+        ("seed=[", "--set seed: not valid YAML: line 1, column 2: expected the node content"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, override: str, expected: str) -> None:

@@ -1,5 +1,7 @@
 """Cutting loses no word and keeps to the budget; cleaning is done once and for all."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,7 +59,7 @@ def test_a_heading_stays_with_its_text() -> None:
     st.integers(1, 60),
     st.sampled_from(["en", "de", "zh", "ar", "hi", "th", "und"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 def test_no_word_is_lost_and_each_piece_fits(text: str, budget: int, language: str) -> None:
     pieces = split(text, budget, language)
     assert "".join("".join(pieces).split()) == "".join(text.split())
@@ -69,7 +71,7 @@ def test_no_word_is_lost_and_each_piece_fits(text: str, budget: int, language: s
 @given(
     st.lists(st.sampled_from(["alpha", "beta", "gamma.", "delta\n\n", "Epsilon!"]), max_size=200), st.integers(4, 50)
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_words_stay_whole(words: list[str], budget: int) -> None:
     text = " ".join(words)
     assert " ".join(split(text, budget)).split() == text.split()
@@ -97,7 +99,7 @@ def test_clean(text: str, cleaned: str) -> None:
 
 
 @given(MESSY)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
     once = clean(text)
     assert clean(once) == once
@@ -114,3 +116,48 @@ def test_estimate(text: str, tokens: int) -> None:
 
 def test_a_long_line_of_open_quotes_takes_no_time() -> None:
     assert len(split("(“«. " * 40_000, 350)) > 100
+
+
+@given(MESSY, st.integers(1, 60), st.sampled_from(["en", "zh", "ar", "xx", ""]))
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_any_text_that_was_cleaned_can_be_split(text: str, budget: int, language: str) -> None:
+    cleaned = clean(text)
+    pieces = split(cleaned, budget, language)
+    assert "".join("".join(pieces).split()) == "".join(cleaned.split())
+    assert all(estimate_tokens(piece) <= budget or len(split(piece, 1)) == 1 for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "x",
+        "蜜",
+        "1",
+        "\n",
+        "a\n",
+        "\u0627\u200d",
+        "👩\u200d",
+        "a\u0301",
+        '"(',
+        "# a\n",
+        "a \n \n",
+        "```\n",
+        "\u200b",
+        "a.",
+        "-",
+    ],
+)
+def test_no_text_takes_more_than_linear_time(unit: str) -> None:
+    """1 µs for each character to split, and 0.5 µs to clean; ten times that is allowed. A square would be 1,000 times."""
+    text = unit * (200_000 // len(unit))
+    started = time.process_time()
+    split(clean(text), 350, "en")
+    assert time.process_time() - started < 10 * 0.3
+
+
+@pytest.mark.parametrize("unit", ["\u0627\u200d", "👩\u200d", "x\u200c"])
+def test_joiners_are_cleaned_in_linear_time(unit: str) -> None:
+    """0.5 s for a million characters; when each joiner copied what came before it, 9 s."""
+    started = time.process_time()
+    assert len(clean(unit * 500_000)) in (500_000, 999_999)
+    assert time.process_time() - started < 4

@@ -170,6 +170,21 @@ def test_a_changed_count(run: Path) -> None:
     assert f"{path}: it counts 5 rows as 'rejected/copied', the files have 4" in verify(STAGES, run)
 
 
+def test_counts_of_a_shard_that_are_not_its_rows(run: Path) -> None:
+    path = tampered(run / NEGATIVES.folder, lambda raw: raw["files"][1]["counts"].update(ok=8))
+    assert verify(STAGES, run) == [
+        f"{path.parent / 'part-00001.parquet'}: it has the rows {{'ok': 9, 'rejected/copied': 1}}, "
+        "the manifest says {'ok': 8, 'rejected/copied': 1}"
+    ]
+
+
+def test_a_shard_made_from_something_else(run: Path) -> None:
+    path = tampered(run / NEGATIVES.folder, lambda raw: raw["files"][1].update(made_from="0" * 32))
+    assert verify(STAGES, run) == [
+        f"{path.parent / 'part-00001.parquet'}: made from other content than 'score', 'index' have now"
+    ]
+
+
 def test_a_torn_manifest(run: Path) -> None:
     path = run / INDEX.folder / store.MANIFEST
     path.write_text("{")
@@ -214,7 +229,8 @@ def test_an_id_that_stands_twice(run: Path) -> None:
     problems = verify(STAGES, run)
     assert problems[0] == f"{path}: the id row3 stands here again, first in part-00000.parquet"
     made = run / NEGATIVES.folder / "part-00002.parquet"
-    assert problems[1:] == [f"{made}: its ids are not those of {path}, the shard it was made from"]
+    assert f"{made}: its ids are not those of {path}, the shard it was made from" in problems
+    assert f"{made}: made from other content than 'score', 'index' have now" in problems
 
 
 def test_a_shard_too_few_in_a_map(run: Path) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from pydantic import Field
@@ -54,7 +54,7 @@ class Request:
         """Hash everything that shapes the answer to 32 hex digits: the journal's key. `engine` is EngineSettings.identity."""
         parts = [
             engine,
-            [asdict(message) for message in self.messages],
+            [{"role": message.role, "content": message.content} for message in self.messages],
             self.schema,
             self.sampling.model_dump(),
             self.seed,

@@ -3,6 +3,7 @@
 Every row of the input is accounted for: a document gives its passages, or one rejected row that says why not.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ from synth.stage import Source
 
 _EXCERPT = 200
 """Characters kept of a document that is rejected whole."""
+_LONGEST_ID, _LONGEST_TITLE = 1000, 500
+"""Characters. Both stand in every row of their document: a longer id is none, a longer title is cut."""
 _NOT_GIVEN = {"", languages.UNKNOWN, "unknown", "none", "null", "n/a"}
 
 
@@ -66,7 +69,11 @@ def documents(corpus: Corpus) -> Iterator[Document]:
 
 
 def _document(row: readers.Row, corpus: Corpus) -> Document:
-    """Check and clean one row; the first thing wrong with it is its reason."""
+    """Check and clean one row; the first thing wrong with it is its reason.
+
+    An id says which rows are one document, and need not be unique: documents that share one both stay, go to the same
+    split, and are no negatives of each other. What makes a passage one of its own is its text.
+    """
     named = corpus.columns
     nameless = stable_id("document", "source", row.source)
     made = Document(nameless, row.file, row.number, row.source)
@@ -77,18 +84,24 @@ def _document(row: readers.Row, corpus: Corpus) -> Document:
     if row.values is None:
         return rejected("unreadable", row.error)
 
-    if named.id and (own := row.values.get(named.id)) is not None:
-        if not isinstance(own, str | int | float) or not (identity := clean(str(own))):
+    if named.id and not _is_missing(own := row.values.get(named.id)):
+        if not _is_name(own) or not (identity := clean(str(own)[: _LONGEST_ID + 1])):
             return rejected("unreadable", f"column {named.id!r} is {own!r:.80}, not a string or number")
+        if len(identity) > _LONGEST_ID:
+            return rejected("unreadable", f"column {named.id!r} is longer than {_LONGEST_ID} characters")
         made = replace(made, id=identity)
     title = row.values.get(named.title) if named.title else row.title
-    made = replace(made, title=" ".join(clean(str(title or "")).split()))
+    if _is_name(title) and not _is_missing(title):
+        made = replace(made, title=" ".join(clean(str(title)[: 4 * _LONGEST_TITLE]).split())[:_LONGEST_TITLE])
 
     text = row.values.get(named.text)
     if text is None:
         return rejected("empty", f"column {named.text!r} is null")
     if not isinstance(text, str):
         return rejected("unreadable", f"column {named.text!r} is {type(text).__name__}, not a string")
+    if len(text) > (most := corpus.passages.max_characters):
+        made = replace(made, text=clean(text[:_EXCERPT]))
+        return rejected("too_long", f"{len(text):,} characters, the most is {most:,}")
     if not (text := clean(text)):
         return rejected("empty", f"column {named.text!r} is empty")
     made = replace(made, text=text, id=made.id if made.id != nameless else stable_id("document", text))
@@ -99,6 +112,15 @@ def _document(row: readers.Row, corpus: Corpus) -> Document:
     if (code := languages.code(str(said))) is None:
         return rejected("unreadable", f"column {named.language!r} is {said!r:.80}, not an ISO 639-1 code that is known")
     return replace(made, language=code, language_given=True)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def _is_missing(value: Any) -> bool:
+    """Null, or the NaN that pandas writes for it."""
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
 
 
 def _shards(corpus: Corpus, shard_rows: int) -> Iterator[pa.Table]:

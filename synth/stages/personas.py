@@ -17,6 +17,7 @@ from synth.config import Config, Personas
 from synth.encoders import Encoder
 from synth.errors import InputError
 from synth.nearest import Nearest
+from synth.passages import clean
 from synth.schemas import OK, PERSONAS
 from synth.stage import Map, Stage, Workspace
 
@@ -24,6 +25,8 @@ SHIPPED = Path(__file__).parents[1] / "data" / "personas.jsonl"
 _log = logging.getLogger(__name__)
 _BLOCK = 8192
 """Personas encoded and compared at once: 33 MB of scores for a shard of 1,000 passages."""
+_LONGEST = 2000
+"""Characters of a persona: five of them stand in each prompt."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +99,11 @@ def _lists(
 def library(settings: Personas) -> list[str]:
     """Return the personas in the library's order. Held whole: about 150 bytes each.
 
-    A row that is blank or cannot be read is left out, and said so in the log. Raises InputError when there is no such
-    file, dataset or column, or when fewer personas are left than candidates are asked for.
+    They are cleaned as documents are, and put on one line. A row that is blank, too long or cannot be read is left out,
+    and said so in the log. Raises InputError when there is no such file, dataset or column, or when fewer personas are
+    left than candidates are asked for.
     """
-    found, bad = list[str](), list[str]()
+    found, left_out, first = list[str](), 0, ""
     name = settings.path or settings.dataset or str(SHIPPED)
     try:
         for row in readers.rows(
@@ -111,25 +115,35 @@ def library(settings: Personas) -> list[str]:
             columns=[settings.column],
             limit=settings.limit,
         ):
-            text = (row.values or {}).get(settings.column)
-            if isinstance(text, str) and text.strip():
-                found.append(text.strip())
+            persona, problem = _persona(row, settings.column)
+            if persona:
+                found.append(persona)
             else:
-                bad.append(f"{row.source}: {row.error or f'{settings.column!r} is not a text: {text!r:.60}'}")
+                left_out, first = left_out + 1, first or f"{row.source}: {problem}"
     except InputError as error:
         raise InputError(
             f"personas: {error.what}", fix="mend personas.path, personas.dataset or personas.column"
         ) from error
-    if bad:
-        _log.warning("personas: %d rows of %s left out, the first: %s", len(bad), name, bad[0])
+    if left_out:
+        _log.warning("personas: %d rows of %s left out, the first: %s", left_out, name, first)
     if len(found) < settings.candidates:
         raise InputError(
             f"personas: {name} has {len(found)} personas in column {settings.column!r}, "
             f"and {settings.candidates} are to be chosen from"
-            + (f"; of {len(bad)} that cannot be used the first is {bad[0]}" if bad else ""),
+            + (f"; of {left_out} that cannot be used the first is {first}" if left_out else ""),
             fix="give a larger library, or lower personas.candidates",
         )
     return found
+
+
+def _persona(row: readers.Row, column: str) -> tuple[str, str]:
+    """Return the persona of a row, or nothing and why."""
+    text = (row.values or {}).get(column)
+    if row.error or not isinstance(text, str):
+        return "", row.error or f"{column!r} is not a text: {text!r:.60}"
+    if len(text) > _LONGEST:
+        return "", f"{column!r} has {len(text):,} characters, the most is {_LONGEST:,}"
+    return " ".join(clean(text).split()), f"{column!r} is not a text: {text!r:.60}"
 
 
 def _digest(settings: Personas) -> str:

@@ -7,12 +7,14 @@ difficult. Then, playing that reader, it writes the query, of a given length and
 import random
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, Field, create_model
+import pydantic
+from pydantic import BaseModel, Field, create_model, field_validator
 
 from synth import languages
 from synth.config import Strict
+from synth.errors import ConfigError
 from synth.tasks import Ask, Pair, Planned, Row
 
 Type = Literal["keywords", "acquire_knowledge", "summary", "yes_or_no", "background"]
@@ -27,17 +29,33 @@ INSTRUCTIONS = (
 )
 
 
+_LONGEST, _HEAVIEST = 10_000, 1_000_000
+"""Words of a query, and weight in a draw: bounds that no honest config comes near to, and no column or sum overflows at."""
+
+
+def _weights(weights: Mapping[Any, float]) -> None:
+    if weights and not (all(0 <= weight <= _HEAVIEST for weight in weights.values()) and any(weights.values())):
+        raise ValueError(f"expected weights from 0 to {_HEAVIEST:,}, at least one above 0, got {dict(weights)}")
+
+
 class Length(Strict):
     """A range of query lengths to ask for, in words."""
 
-    words: tuple[int, int]
+    words: Annotated[tuple[int, int], pydantic.Strict(False)]  # YAML has lists only
     weight: float = Field(1.0, ge=0)
+
+    @field_validator("words")
+    @classmethod
+    def _range(cls, words: tuple[int, int]) -> tuple[int, int]:
+        if not 1 <= words[0] <= words[1] <= _LONGEST:
+            raise ValueError(f"expected the fewest and the most words, from 1 to {_LONGEST:,}, got {list(words)}")
+        return words
 
 
 class Settings(Strict):
     """The retrieval task."""
 
-    queries_per_passage: int = Field(2, ge=1)
+    queries_per_passage: int = Field(2, ge=1, le=100_000)
     types: dict[Type, float] = Field(dict.fromkeys(get_args(Type), 1.0), min_length=1)
     """Question types, with weights for `offer`."""
     difficulties: dict[Difficulty, float] = Field(dict.fromkeys(get_args(Difficulty), 1.0), min_length=1)
@@ -55,6 +73,28 @@ class Settings(Strict):
     """Length buckets; the plan draws one per row, by weight."""
     query_languages: dict[str, float] = Field(default_factory=dict)
     """Languages to write queries in, with weights; by default each query is in its passage's language."""
+
+    @field_validator("types", "difficulties", "query_languages")
+    @classmethod
+    def _drawable(cls, weights: dict[str, float]) -> dict[str, float]:
+        _weights(weights)
+        return weights
+
+    @field_validator("lengths")
+    @classmethod
+    def _drawable_lengths(cls, lengths: dict[str, Length]) -> dict[str, Length]:
+        _weights({name: length.weight for name, length in lengths.items()})
+        return lengths
+
+    @field_validator("query_languages")
+    @classmethod
+    def _known(cls, weights: dict[str, float]) -> dict[str, float]:
+        for code in weights:
+            try:
+                languages.name(code)
+            except ConfigError as error:
+                raise ValueError(f"{error.what}: {error.fix}") from error
+        return weights
 
 
 def steps(settings: Settings) -> Mapping[str, frozenset[str]]:
