@@ -119,7 +119,7 @@ def verify(config: Config) -> dict[str, int]:
     if problems:
         raise VerifyError(
             f"{config.folder}: {len(problems)} problems\n  " + "\n  ".join(problems),
-            fix="delete the folders that are named and run again: only those stages are redone",
+            fix="delete the files that are named and run again: only those, and what differs because of them, are made anew",
         )
     manifests = [store.finished(config.folder / stage.folder, stage) for stage in stages]
     return {

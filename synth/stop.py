@@ -37,7 +37,7 @@ class Stop:
         self.grace = grace
         self._why: str | None = None
         self._until = None if max_seconds is None else time.monotonic() + max_seconds
-        self._limit = f"--max-time: {max_seconds:,.0f} s are over" if max_seconds is not None else ""
+        self._limit = f"--max-time: {max_seconds:g} s are over" if max_seconds is not None else ""
         self._deadline: float | None = None
 
     def request(self, why: str) -> None:

@@ -83,7 +83,7 @@ def test_time_that_is_over_ends_a_run_the_same_way(killer: Killer, whole: dict[s
     out, errors = process.communicate(timeout=60)
     killer.server.latency = 0.02
     assert (process.returncode, out) == (8, ""), errors
-    assert "error: stopped early (--max-time: 2 s are over)" in errors
+    assert "error: stopped early (--max-time: 2.5 s are over)" in errors
     goes_on(killer, path, whole)
 
 
