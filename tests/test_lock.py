@@ -31,7 +31,11 @@ def test_a_run_has_one_owner_and_a_dead_one_is_none(tmp_path: Path) -> None:
 
 
 def test_a_process_cannot_own_a_run_twice(tmp_path: Path) -> None:
-    with lock.owned(tmp_path), pytest.raises(StoreError, match=r"in use by this process \(pid \d+\)"), lock.owned(tmp_path / "."):
+    with (
+        lock.owned(tmp_path),
+        pytest.raises(StoreError, match=r"in use by this process \(pid \d+\)"),
+        lock.owned(tmp_path / "."),
+    ):
         pass
     with lock.owned(tmp_path):
         pass
