@@ -13,7 +13,7 @@ import logging
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import astuple
 from pathlib import Path
 
 from synth.engines import Response
@@ -36,9 +36,9 @@ def opened(run: Path) -> Iterator["Journal"]:
             writer.execute("PRAGMA journal_mode=WAL")
             writer.execute("PRAGMA synchronous=FULL")  # a commit survives a power cut, not just a kill
             writer.execute(
-                "CREATE TABLE IF NOT EXISTS responses (key BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID"
+                "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID"
             )
-            reader.execute("SELECT key, body FROM responses LIMIT 0")  # one that is there may be of another form
+            reader.execute("SELECT key, body FROM answers LIMIT 0")  # one that is there may be of another form
         made = Journal(path, reader, writer)
         try:
             yield made
@@ -72,24 +72,24 @@ class Journal:
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
-        (number,) = self._reader.execute("SELECT count(*) FROM responses").fetchone()
+        (number,) = self._reader.execute("SELECT count(*) FROM answers").fetchone()
         return int(number)
 
     def get(self, key: str) -> Response | None:
         """Return the answer to the request with this key, or null when it was never answered, or is damaged."""
         with _as_store_error(self._path):
-            found = self._reader.execute("SELECT body FROM responses WHERE key = ?", (bytes.fromhex(key),)).fetchone()
+            found = self._reader.execute("SELECT body FROM answers WHERE key = ?", (bytes.fromhex(key),)).fetchone()
         if found is None:
             return None
         body = found[0]
         if isinstance(body, bytes) and zlib.crc32(body[4:]) == int.from_bytes(body[:4], "big"):
-            return Response(**json.loads(body[4:]))
+            return Response(*json.loads(body[4:]))
         _log.warning("%s: the answer %s is damaged, and asked for again: is the disk sound?", self._path, key)
         return None
 
     async def put(self, key: str, response: Response) -> None:
         """Return when the answer is on disk."""
-        body = json.dumps(asdict(response), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        body = json.dumps(astuple(response), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
         saved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((bytes.fromhex(key), zlib.crc32(body).to_bytes(4, "big") + body, saved))
         if self._task is None or self._task.done():
@@ -121,7 +121,7 @@ class Journal:
     def _commit(self, group: list[tuple[bytes, bytes]]) -> None:
         self._writer.execute("BEGIN")
         try:
-            self._writer.executemany("INSERT OR REPLACE INTO responses VALUES (?, ?)", group)
+            self._writer.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", group)
             self._writer.execute("COMMIT")
         except sqlite3.Error:
             if self._writer.in_transaction:

@@ -45,9 +45,9 @@ def test_a_flipped_bit_costs_its_answer(tmp_path: Path, caplog: pytest.LogCaptur
         asyncio.run(answers.put(KEY, ANSWER))
         asyncio.run(answers.put(OTHER, ANSWER))
     with sqlite3.connect(tmp_path / journal.FILE) as connection:
-        (body,) = connection.execute("SELECT body FROM responses").fetchone()
+        (body,) = connection.execute("SELECT body FROM answers").fetchone()
         connection.execute(
-            "UPDATE responses SET body = ? WHERE key = ?", (body[:-3] + b"x" + body[-2:], bytes.fromhex(KEY))
+            "UPDATE answers SET body = ? WHERE key = ?", (body[:-3] + b"x" + body[-2:], bytes.fromhex(KEY))
         )
     with journal.opened(tmp_path) as answers:
         assert (answers.get(KEY), answers.get(OTHER)) == (None, ANSWER)
