@@ -24,7 +24,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["synth", "yaml", "json"]):
-    from synth import ask, config, journal, readers, yamls
+    from synth import ask, config, formats, journal, settings, yamls
     from synth.engines import Response
     from synth.errors import ConfigError, InputError, StoreError
     from synth.passages import clean, estimate_tokens, split
@@ -54,9 +54,9 @@ def answers(data: bytes) -> None:
 
 def documents(data: bytes) -> None:
     """Each line gives a row or says why not; a text, once clean, is cut within its budget and loses no word."""
-    file = readers.File(Path("d.jsonl"), "d.jsonl", ".jsonl")
+    file = formats.File(Path("d.jsonl"), "d.jsonl", ".jsonl")
     with contextlib.suppress(InputError):  # of UTF-16
-        for row in readers._json_rows(file, readers._lines(io.BytesIO(data))):
+        for row in formats._json_rows(file, formats._lines(io.BytesIO(data))):
             assert (row.values is None) == bool(row.error)
             for value in (row.values or {}).values():
                 if isinstance(value, str):
@@ -87,7 +87,7 @@ def configs(data: bytes) -> None:
     for whole in (data, BASE + data):
         path.write_bytes(whole)
         with contextlib.suppress(ConfigError):
-            config.fingerprint(config.load(path).model_dump(mode="json"))
+            settings.fingerprint(config.load(path).model_dump(mode="json"))
     path.write_bytes(BASE)
     with contextlib.suppress(ConfigError):
         config.load(path, [data.decode(errors="replace")])

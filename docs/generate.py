@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from synth import config, plugins, schemas
 from synth.cli import main
+from synth.settings import KindSettings
 
 HERE = Path(__file__).parent
 HEAD = "<!-- Written by docs/generate.py: change the code and run `make docs`. -->\n\n"
@@ -27,7 +28,7 @@ def settings(model: type[BaseModel], title: str, level: int = 2) -> Iterator[str
     inner: list[tuple[str, type[BaseModel]]] = []
     for name, field in model.model_fields.items():
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not config.KindSettings:
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not KindSettings:
             inner.append((name, kind))
             yield f"| `{name}` | see below | | {one_line(field.description or kind.__doc__)} |"
         else:
@@ -44,7 +45,7 @@ def type_name(kind: Any) -> str:
     for noise in (
         "typing.",
         "pydantic.functional_serializers.",
-        "synth.config.",
+        "synth.settings.",
         "synth.tasks.retrieval.",
         "synth.engines.",
     ):

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ValidationError
 
 from synth.engines import Engine, EngineSettings, Request, RequestFailed, Response
+from synth.errors import ConfigError
 from synth.prompts import Prompts
 from synth.schemas import FAILED, REJECTED, stable_seed
 from synth.stop import Stop
@@ -69,7 +70,10 @@ class RowAsk:
     keys: list[str] = field(default_factory=list)
 
     async def __call__(self, step: str, answer: type[Answer], **variables: Any) -> Answer:
-        messages = self.line.prompts.render(step, variables)
+        try:
+            messages = self.line.prompts.render(step, variables)
+        except ConfigError as error:  # of this row's values: what is wrong for all was found before the first
+            raise Unanswered(FAILED, "template", error.what) from error
         seed = stable_seed(self.seed, step, len(self.keys))
         request = Request(messages, schema_of(answer), self.line.settings.sampling, seed)
         key = request.key(self.line.settings.identity)

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from synth.config import fingerprint
+from synth.settings import fingerprint
 from synth.stop import Stop
 
 

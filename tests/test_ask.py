@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth.ask import Line, RowAsk, Unanswered, parse, schema_of
-from synth.config import Strict
 from synth.engines import EngineSettings, Request, RequestFailed, Response
 from synth.prompts import Prompts
+from synth.settings import Strict
 
 
 class Answer(Strict):

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from synth import config
+from synth import config, settings
 from synth.errors import ConfigError
 
 MINIMAL = """
@@ -48,7 +48,7 @@ def test_an_override_reaches_into_settings(tmp_path: Path) -> None:
 
 def test_a_resolved_config_reads_back_as_itself(tmp_path: Path) -> None:
     found = load(tmp_path)
-    assert config.parse(config.Config, found.model_dump(mode="json"), where="") == found
+    assert settings.parse(config.Config, found.model_dump(mode="json"), where="") == found
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_files_that_are_no_config_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_does_not_depend_on_key_order() -> None:
-    assert config.fingerprint({"a": 1, "b": [2]}) == config.fingerprint({"b": [2], "a": 1}) == "ccde877195ae"
-    assert config.fingerprint({"a": 1, "b": [3]}) != config.fingerprint({"a": 1, "b": [2]})
+    assert settings.fingerprint({"a": 1, "b": [2]}) == settings.fingerprint({"b": [2], "a": 1}) == "ccde877195ae"
+    assert settings.fingerprint({"a": 1, "b": [3]}) != settings.fingerprint({"a": 1, "b": [2]})
 
 
 @pytest.mark.parametrize("path", sorted(Path("configs").glob("*.yaml")), ids=lambda p: p.name)

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from synth import readers
+from synth import formats, readers
 from synth.errors import InputError
-from synth.readers import Row
+from synth.formats import Row
 
 
 def read(path: Path | str, *columns: str, limit: int | None = None) -> list[Row]:
@@ -42,7 +42,7 @@ def test_csv_with_its_own_separator_and_bad_rows(tmp_path: Path) -> None:
 
 
 def test_csv_goes_on_after_a_field_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "_LONGEST_FIELD", 200_000)
+    monkeypatch.setattr(formats, "_LONGEST_FIELD", 200_000)
     before = csv.field_size_limit(1)
     file = tmp_path / "a.csv"
     file.write_text("text\n" + "x" * 300_000 + "\nshort\n")

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synth import plugins
-from synth.config import KindSettings
+from synth.settings import KindSettings
 
 Vectors = npt.NDArray[np.float32]
 _PLACE = {"device", "batch_size"}

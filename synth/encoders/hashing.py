@@ -16,8 +16,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from synth.config import KindSettings
 from synth.encoders import Vectors
+from synth.settings import KindSettings
 
 _WORD = re.compile(r"\w+")
 

@@ -11,9 +11,9 @@ import numpy as np
 from pydantic import Field
 
 from synth import weights
-from synth.config import KindSettings
 from synth.encoders import Vectors
 from synth.errors import ModelError
+from synth.settings import KindSettings
 
 
 class Settings(KindSettings):

@@ -7,8 +7,8 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
-from synth.config import KindSettings, Strict
 from synth.prompts import Message
+from synth.settings import KindSettings, Strict
 
 
 class Sampling(Strict):

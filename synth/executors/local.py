@@ -7,6 +7,7 @@ when there is a shard to compute.
 
 import asyncio
 import inspect
+import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from synth.store import File
 
 Display = Callable[[Stage, int | None], AbstractContextManager[Any]]
 """Opens the display of one stage: `display(stage, rows to come, or null when unknown)`."""
+_log = logging.getLogger(__name__)
 _POLL = 0.1
 """Seconds between two looks at whether to stop, while shards are under way."""
 
@@ -71,6 +73,11 @@ def run(
 
 def _wants_to_run(stage: Stage, run: Run) -> bool:
     if not store.is_finished(run.folder, stage):
+        found = store.manifest(run.folder / stage.folder)
+        if found and found.fingerprint == stage.fingerprint:
+            _log.warning(
+                "stage %r was finished, but its files or those before it have changed: it is mended", stage.name
+            )
         return True
     return run.retry_failed and isinstance(stage, Map) and bool(_with_failures(stage, run))
 

@@ -2,7 +2,7 @@
 
 A filter is a module with two names:
 
-    class Settings(Strict): ...                                          # its YAML, from synth.config
+    class Settings(Strict): ...                                          # its YAML, from synth.settings
     def reject(rows: pa.Table, settings: Settings) -> list[str | None]   # rows: schemas.PAIRS
 
 One verdict per row, in order: null, or `reason`, or `reason: what was seen`. A filter sees only rows that are still

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 from pydantic import Field
 
-from synth.config import Strict
+from synth.settings import Strict
 from synth.text import is_unspaced, words
 
 

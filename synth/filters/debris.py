@@ -5,8 +5,8 @@ import re
 import pyarrow as pa
 from pydantic import Field
 
-from synth.config import Strict
 from synth.filters._questions import has_question_mark
+from synth.settings import Strict
 from synth.text import count_words
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import pyarrow as pa
 
-from synth.config import Strict
+from synth.settings import Strict
 from synth.text import normalise, words
 
 

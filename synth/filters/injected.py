@@ -23,7 +23,7 @@ from itertools import pairwise
 
 import pyarrow as pa
 
-from synth.config import Strict
+from synth.settings import Strict
 from synth.text import is_unspaced, normalise, words
 
 

@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from synth import languages
-from synth.config import Strict
+from synth.settings import Strict
 
 
 class Settings(Strict):

@@ -3,7 +3,7 @@
 import pyarrow as pa
 from pydantic import Field
 
-from synth.config import Strict
+from synth.settings import Strict
 from synth.text import count_words
 
 

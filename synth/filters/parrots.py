@@ -8,7 +8,7 @@ from functools import lru_cache
 import pyarrow as pa
 from pydantic import Field
 
-from synth.config import Strict
+from synth.settings import Strict
 from synth.text import is_unspaced, words
 
 _NGRAM = 3

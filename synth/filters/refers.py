@@ -8,7 +8,7 @@ import re
 
 import pyarrow as pa
 
-from synth.config import Strict
+from synth.settings import Strict
 from synth.text import normalise, one_of
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 from pydantic import Field
 
-from synth.config import Strict
+from synth.settings import Strict
 from synth.text import is_unspaced, words
 
 # An n-gram repeated so often is a loop. People do write "the University of ... the University of" (3 words twice) and,

@@ -16,6 +16,7 @@ import pyarrow as pa
 from synth import languages, readers
 from synth.config import Config, Corpus
 from synth.errors import InputError
+from synth.formats import Row
 from synth.passages import clean, estimate_tokens, split
 from synth.schemas import OK, PASSAGES, REJECTED, stable_id, table
 from synth.stage import Source
@@ -68,7 +69,7 @@ def documents(corpus: Corpus) -> Iterator[Document]:
         yield _document(row, corpus)
 
 
-def _document(row: readers.Row, corpus: Corpus) -> Document:
+def _document(row: Row, corpus: Corpus) -> Document:
     """Check and clean one row; the first thing wrong with it is its reason.
 
     An id says which rows are one document, and need not be unique: documents that share one both stay, go to the same
@@ -202,7 +203,7 @@ class Seen:
         digest = int.from_bytes(blake2b(folded.encode(), digest_size=8).digest(), "big")
         if (place := self._places.get(digest)) is not None:
             file, number = place >> 40, place & (1 << 40) - 1
-            return readers.Row(self._names[file], number, None).source
+            return Row(self._names[file], number, None).source
         if not self._names or self._names[-1] != document.file:  # files come one after the other
             self._names.append(document.file)
         self._places[digest] = (len(self._names) - 1) << 40 | document.number

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth import plugins
-from synth.config import Config, Strict
+from synth.config import Config
 from synth.errors import SynthError
 from synth.schemas import OK, PAIRS, annotate, conform
+from synth.settings import Strict
 from synth.stage import Map, Stage
 
 

@@ -16,6 +16,7 @@ from synth import encoders, readers
 from synth.config import Config, Personas
 from synth.encoders import Encoder
 from synth.errors import InputError
+from synth.formats import Row
 from synth.nearest import Nearest
 from synth.passages import clean
 from synth.schemas import OK, PERSONAS
@@ -136,7 +137,7 @@ def library(settings: Personas) -> list[str]:
     return found
 
 
-def _persona(row: readers.Row, column: str) -> tuple[str, str]:
+def _persona(row: Row, column: str) -> tuple[str, str]:
     """Return the persona of a row, or nothing and why."""
     text = (row.values or {}).get(column)
     if row.error or not isinstance(text, str):

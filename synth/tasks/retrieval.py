@@ -13,8 +13,8 @@ import pydantic
 from pydantic import BaseModel, Field, create_model, field_validator
 
 from synth import languages
-from synth.config import Strict
 from synth.errors import ConfigError
+from synth.settings import Strict
 from synth.tasks import Ask, Pair, Planned, Row
 
 Type = Literal["keywords", "acquire_knowledge", "summary", "yes_or_no", "background"]

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from synth import readers
+from synth import formats, readers
 from synth.config import Config, Corpus
 from synth.errors import InputError
 from synth.stages import corpus
@@ -434,7 +434,7 @@ def test_50_mb_in_one_document_cost_that_document(tmp_path: Path) -> None:
 
 
 def test_a_line_without_end_is_never_held_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "_LONGEST_LINE", 1000)
+    monkeypatch.setattr(formats, "_LONGEST_LINE", 1000)
     (tmp_path / "a.jsonl").write_bytes(line(text="x" * 5000) + b"\n" + line(text=BEES) + b"\n" + b"x" * 1001)
     (tmp_path / "b.csv").write_bytes(b'text\n"' + b"x" * 5000 + b'"\n"%s"\n' % OTTERS.encode())
     (tmp_path / "c.txt").write_bytes(b"x" * 1001)

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from synth.config import parse
 from synth.engines import Request, RequestFailed, Response, Sampling, server
 from synth.engines.server import ServerEngine, Settings
 from synth.errors import ConfigError, ModelError
 from synth.prompts import Message
+from synth.settings import parse
 from tests.llm_server import LlmServer
 
 SCHEMA = '{"type": "object", "properties": {"sure": {"const": true}}}'

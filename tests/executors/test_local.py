@@ -232,6 +232,17 @@ def test_a_damaged_shard_is_made_anew_and_nothing_else(tmp_path: Path, damage: s
     assert (tmp_path / stages[3].folder / "total.txt").read_text() == "6"
 
 
+def test_what_is_mended_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stages = chain(Counting(), Counting())
+    local.run(stages, tmp_path, Silent())
+    assert caplog.messages == []
+    (tmp_path / stages[1].folder / "part-00001.parquet").unlink()
+    local.run(stages, tmp_path, Silent())
+    assert caplog.messages == [
+        "stage 'first' was finished, but its files or those before it have changed: it is mended"
+    ]
+
+
 def test_a_deleted_stage_in_the_middle_is_made_anew_and_what_follows_stays(tmp_path: Path) -> None:
     stages = chain(Counting(), Counting())
     local.run(stages, tmp_path, Silent())

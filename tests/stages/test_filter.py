@@ -3,9 +3,9 @@ from types import ModuleType
 
 import pytest
 
-from synth.config import Strict
 from synth.errors import SynthError
 from synth.filters import length, refers
+from synth.settings import Strict
 from synth.stages import filter as stage_filter
 from tests.rows import pair, pairs
 

@@ -8,15 +8,17 @@ import pytest
 
 from synth import config, schemas
 from synth.engines import Request, Response, scripted
-from synth.errors import BudgetError, ModelError
+from synth.errors import BudgetError, ModelError, Stopped
+from synth.settings import parse
 from synth.stage import Map, Stage, Workspace
 from synth.stages import generate
+from synth.stop import Stop
 
 PLANNED = Stage(name="plan", does="", writes=schemas.PLAN)
 
 
 def made(**engine: Any) -> config.Config:
-    return config.parse(
+    return parse(
         config.Config,
         {
             "name": "t",
@@ -169,3 +171,66 @@ def test_what_shapes_answers_is_in_the_fingerprint_and_what_does_not_is_not(tmp_
     (tmp_path / "retrieval" / "query.j2").write_text("{% call user() %}{{ passage }}{% endcall %}")
     changed = made().model_copy(update={"prompts": str(tmp_path)})
     assert generate.stage(changed, PLANNED).fingerprint != base
+
+
+def test_a_row_that_a_template_cannot_take_costs_its_row(tmp_path: Path) -> None:
+    (tmp_path / "retrieval").mkdir()
+    (tmp_path / "retrieval" / "query.j2").write_text(
+        "{% call user() %}Passage:\n{{ passage }}\n\n{{ 100 // (passage.count('number 3 ') - 1) }}{% endcall %}"
+    )
+    config = made().model_copy(update={"prompts": str(tmp_path), "max_failed": 1.0})
+    written, _ = run(generate.stage(config, PLANNED), plans(9), tmp_path)
+    assert schemas.counts(written) == {"failed/template": 1, "ok": 8}
+    row = written.to_pylist()[3]
+    assert (row["status"], row["reason"]) == ("failed", "template")
+    assert "division" in row["detail"]
+
+
+def test_failures_count_however_few_rows_there_are() -> None:
+    generate.within_budget({"ok": 95, "failed/timeout": 5}, most=0.05)
+    generate.within_budget({"rejected/junk": 3}, most=0.0)
+    with pytest.raises(
+        BudgetError, match="2 of 20 rows failed in the engine, failed/refused 1, failed/timeout 1"
+    ) as caught:
+        generate.within_budget({"failed/refused": 1, "failed/timeout": 1, "ok": 18}, most=0.05)
+    assert "--retry-failed" in caught.value.fix
+
+
+class Hanging:
+    """Answers no question of one row, ever."""
+
+    def __init__(self, real: scripted.ScriptedEngine) -> None:
+        self.real = real
+
+    async def complete(self, request: Request) -> Response:
+        if "number 3 " in request.messages[-1].content:
+            await asyncio.Event().wait()
+        return await self.real.complete(request)
+
+
+def test_a_request_that_is_never_answered_costs_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = Hanging(scripted.ScriptedEngine(scripted.Settings(kind="scripted")))
+    monkeypatch.setattr(scripted, "ScriptedEngine", lambda settings: hanging)
+    config = made(deadline=0.2).model_copy(update={"max_failed": 1.0})
+    written, _ = run(generate.stage(config, PLANNED), plans(9), tmp_path)
+    assert schemas.counts(written) == {"failed/deadline": 1, "ok": 8}
+    assert written.to_pylist()[3]["detail"] == "no answer within 0.2 s"
+
+
+def test_asked_to_stop_rows_get_the_answer_they_wait_for_and_no_other_is_asked(tmp_path: Path) -> None:
+    stage = generate.stage(made(), PLANNED)
+    stop = Stop()
+    counts = Counts()
+
+    class Stopping(Counts):
+        def advance(self, rows: int, ok: int, **totals: float) -> None:
+            counts.advance(rows, ok, **totals)
+            if counts.totals["requests"] == 3:
+                stop.request("SIGTERM")
+
+    with stage.open(Workspace(tmp_path, tmp_path, Stopping(), stop)) as generator, pytest.raises(Stopped):
+        asyncio.run(stage.fn(plans(9), generator))  # type: ignore[arg-type]
+    answered = counts.totals["requests"]
+    assert 3 <= answered <= 3 + 4  # those before, and what four rows had out
+    _, again = run(stage, plans(9), tmp_path)
+    assert (again["replayed"], again["requests"]) == (answered, 18)

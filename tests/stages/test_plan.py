@@ -4,11 +4,12 @@ from typing import Any
 import pyarrow as pa
 
 from synth import config, schemas
+from synth.settings import parse
 from synth.stages import plan
 
 
 def settings(**retrieval: Any) -> config.Config:
-    return config.parse(
+    return parse(
         config.Config,
         {
             "name": "t",
