@@ -45,6 +45,7 @@ def type_name(kind: Any) -> str:
     for noise in (
         "typing.",
         "pydantic.functional_serializers.",
+        "synth.config.",
         "synth.settings.",
         "synth.tasks.retrieval.",
         "synth.engines.",

@@ -1,4 +1,4 @@
-"""What a file may hold, format by format: each reader turns one file into rows, and names the one that it cannot read.
+"""What a file may hold, format by format: each reader turns one file into rows, and says why one cannot be read.
 
 With the standard library and pyarrow, so that a bad line costs that line alone and can be named; and with bounds, so
 that a lost quote or a small .gz cannot fill the memory. A format is a function here and its endings in `ENDINGS`.
