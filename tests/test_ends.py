@@ -62,6 +62,7 @@ def test_a_signal_lets_what_is_in_flight_finish(
     killer: Killer, whole: dict[str, bytes], number: signal.Signals
 ) -> None:
     killer.server.asked.clear()
+    killer.server.latency = 0.2  # two seconds for all: time enough to send a signal in the middle
     path = killer.config(number.name)
     process = start(path)
     once_asked(killer.server, 30, process)
@@ -72,6 +73,7 @@ def test_a_signal_lets_what_is_in_flight_finish(
     assert f"error: stopped early ({number.name}): what is finished, and every answer so far, is kept" in errors
     assert "run the same command again to go on" in errors
     assert 30 <= killer.server.asked.total() < 96
+    killer.server.latency = 0.02
     goes_on(killer, path, whole)
 
 
@@ -119,6 +121,7 @@ def test_a_second_sigint_leaves_at_once_and_nothing_is_broken(killer: Killer, wh
 
 def test_a_second_run_says_who_owns_the_first(killer: Killer, whole: dict[str, bytes]) -> None:
     killer.server.asked.clear()
+    killer.server.latency = 0.5  # six seconds for all: longer than the second takes to start
     path = killer.config("owner")
     first = start(path)
     once_asked(killer.server, 8, first)
@@ -127,6 +130,7 @@ def test_a_second_run_says_who_owns_the_first(killer: Killer, whole: dict[str, b
     assert second.returncode == 5
     assert f"in use by pid {first.pid} on {os.uname().nodename} since 20" in " ".join(errors.split())
     assert "wait for it, stop it, or give this run another `name`" in " ".join(errors.split())
+    killer.server.latency = 0.02
     assert first.wait(timeout=60) == 0
     goes_on(killer, path, whole)
 
@@ -136,7 +140,7 @@ def test_a_disk_that_fills_up_anywhere_is_said_and_gone_on_with(killer: Killer, 
     killer.server.asked.clear()
     path = killer.config("full")
     folder = config.load(path).folder
-    for kilobytes in (2, 12, 40, 120, 200):
+    for kilobytes in (2, 12, 40, 80, 100):
         limit = kilobytes * 1024
         process = start(path, limit=lambda limit=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))  # type: ignore[misc]
         _, errors = process.communicate(timeout=60)

@@ -11,8 +11,9 @@ import logging
 import os
 import queue
 import threading
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import Field
@@ -21,6 +22,9 @@ from synth import weights
 from synth.engines import EngineSettings, Request, RequestFailed, Response
 from synth.errors import ModelError
 
+_COMPANY = 16
+"""Requests to ask again at once of what an engine was computing when it died: so many at most are lost with the one that
+it dies of, and hundreds are still done with in minutes."""
 _CLOSING = 30.0
 """Seconds to wait for the engine's last step before it is left behind."""
 _log = logging.getLogger(__name__)
@@ -39,8 +43,9 @@ class Settings(EngineSettings):
     gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
     kv_cache_gb: int = Field(1, ge=1)
     """Memory for the KV cache on a CPU, in GiB. On a GPU, gpu_memory_utilization says it."""
-    restarts: int = Field(1, ge=0)
-    """How often to start the engine again after it died, in one run. Then the run stops, with the journal whole."""
+    restarts: int = Field(2, ge=0, le=100)
+    """How often to start the engine again after it died, in one run. Then the run stops, with the journal whole. What it
+    was computing is asked again once: a request that is there when it dies again fails its row, as `engine_died`."""
     trust_remote_code: bool = False
     """Run Python code that comes with the weights."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -114,6 +119,8 @@ class _Asked:
     request: Request
     future: "asyncio.Future[Response]"
     loop: asyncio.AbstractEventLoop
+    survived: bool = False
+    """Whether an engine has died that was computing it."""
 
     def settle(self, *, response: Response | None = None, error: BaseException | None = None) -> None:
         def settle() -> None:
@@ -137,6 +144,7 @@ class VllmEngine:
         self._settings = settings
         self._inbox: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._pending: dict[str, _Asked] = {}
+        self._suspects: deque[_Asked] = deque()
         self._dead: BaseException | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vllm", daemon=True)
@@ -175,15 +183,22 @@ class VllmEngine:
                         error,
                         restarts,
                     )
+                    self._ask_again(error)
                 del llm
-                for asked in self._pending.values():
-                    self._inbox.put(asked)
-                self._pending.clear()
                 _clean_up()
         except BaseException as error:
             self._die(error)
         finally:
             self._ready.set()
+
+    def _ask_again(self, error: Exception) -> None:
+        """Put back what was being computed; but not twice, since it may be what the engine dies of."""
+        for asked in self._pending.values():
+            if asked.survived:
+                asked.settle(error=RequestFailed("engine_died", f"in the engine both times it died, last of {error}"))
+            else:
+                self._suspects.append(replace(asked, survived=True))
+        self._pending.clear()
 
     def _die(self, error: BaseException) -> None:
         """Tell all who wait and all who will ask; the same error for all, so that it is said once."""
@@ -197,7 +212,7 @@ class VllmEngine:
                 "engine.gpu_memory_utilization",
             )
         )
-        for asked in self._pending.values():
+        for asked in (*self._pending.values(), *self._suspects):
             asked.settle(error=self._dead)
         while not self._inbox.empty():
             if (item := self._inbox.get()) is not None:
@@ -206,22 +221,13 @@ class VllmEngine:
     def _serve(self, llm: Any) -> None:
         """Feed and step the engine until it is closed."""
         while True:
-            while not self._pending or not self._inbox.empty():
+            while self._suspects and len(self._pending) < _COMPANY:
+                self._feed(llm, self._suspects.popleft())
+            while not self._suspects and (not self._pending or not self._inbox.empty()):
                 asked = self._inbox.get()  # blocks only when there is nothing to compute
                 if asked is None:
                     return
-                if asked.future.done():
-                    continue
-                try:
-                    identifier = self._enqueue(llm, asked.request)
-                except Exception as error:
-                    # One bad request: vLLM's own validation error is a ValueError in some versions, not in others.
-                    if not isinstance(error, ValueError) and type(error).__name__ != "VLLMValidationError":
-                        self._pending[f"refused {id(asked)}"] = asked  # the engine died of it: asked again, or told
-                        raise
-                    asked.settle(error=_refused(error))
-                else:
-                    self._pending[identifier] = asked
+                self._feed(llm, asked)
             given_up = [name for name, asked in self._pending.items() if asked.future.cancelled()]
             if given_up:  # past its deadline, or the run is stopping: the place is worth more than the answer
                 llm.llm_engine.abort_request(given_up)
@@ -229,8 +235,20 @@ class VllmEngine:
                     del self._pending[name]
                 continue
             for output in llm.llm_engine.step():
-                if output.finished and (asked := self._pending.pop(output.request_id, None)):
-                    asked.settle(**_outcome(output))
+                if output.finished and (found := self._pending.pop(output.request_id, None)):
+                    found.settle(**_outcome(output))
+
+    def _feed(self, llm: Any, asked: _Asked) -> None:
+        if asked.future.done():
+            return
+        try:
+            self._pending[self._enqueue(llm, asked.request)] = asked
+        except Exception as error:
+            # One bad request: vLLM's own validation error is a ValueError in some versions, not in others.
+            if not isinstance(error, ValueError) and type(error).__name__ != "VLLMValidationError":
+                self._pending[f"refused {id(asked)}"] = asked  # the engine died of it: asked again, or told
+                raise
+            asked.settle(error=_refused(error))
 
     def _enqueue(self, llm: Any, request: Request) -> str:
         from vllm import SamplingParams

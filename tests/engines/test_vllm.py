@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -187,3 +188,53 @@ def test_a_request_that_nobody_waits_for_any_more_gives_up_its_place(engine: vll
     assert cancelled
     assert json.loads(after.text)["animal"] in ("cat", "dog")
     assert engine._pending == {}
+
+
+class Fragile:
+    """Stands in for vLLM: answers all that it was asked in one step, and dies of one prompt."""
+
+    def __init__(self, waits_for: int) -> None:
+        self.llm_engine = self
+        self.waits_for = waits_for
+        self.asked: list[str] = []
+        self.most = 0
+
+    def enqueue_chat(self, messages: list[dict[str, str]], *_: object, **__: object) -> list[str]:
+        self.asked.append(messages[-1]["content"])
+        return [f"{len(self.asked) - 1}-random"]
+
+    def step(self) -> list[Any]:
+        if len(self.asked) < self.waits_for:
+            return []
+        now = [(number, text) for number, text in enumerate(self.asked) if text]
+        self.most = max(self.most, len(now))
+        if any(text == "poison" for _, text in now):
+            raise RuntimeError("illegal memory access")
+        self.asked = [""] * len(self.asked)
+        answer = SimpleNamespace(text="{}", finish_reason="stop", token_ids=[1])
+        return [
+            SimpleNamespace(
+                request_id=str(number), finished=True, outputs=[answer], prompt_token_ids=[1], num_cached_tokens=0
+            )
+            for number, _ in now
+        ]
+
+
+def test_a_request_that_the_engine_dies_of_costs_few_rows_and_not_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[Fragile] = []
+
+    def build(settings: vllm.Settings) -> Fragile:
+        built.append(Fragile(0 if built else 100))
+        return built[-1]
+
+    monkeypatch.setattr(vllm, "_llm", build)
+    prompts = [f"prompt {number}" for number in range(100)]
+    prompts[50] = "poison"
+    with vllm.open(vllm.Settings(kind="vllm", model="none")) as engine:
+        found = complete(engine, *map(request, prompts))
+    failed = [n for n, answer in enumerate(found) if isinstance(answer, RequestFailed)]
+    assert 50 in failed
+    assert len(failed) <= 16
+    assert {answer.reason for answer in found if isinstance(answer, RequestFailed)} == {"engine_died"}
+    assert len(built) == 3
+    assert [llm.most for llm in built[:2]] == [100, 16]
