@@ -78,7 +78,7 @@ class Display:
         return Bar(stage, total, self)
 
     def say(self, line: str) -> None:
-        self._console.print(Text(line))
+        self._console.print(Text(line), soft_wrap=True)
 
 
 class _Log(logging.Handler):
