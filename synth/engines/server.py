@@ -25,11 +25,11 @@ from collections.abc import AsyncGenerator, Iterator
 from typing import Literal
 
 import httpx
-from pydantic import AliasPath, BaseModel, Field, ValidationError
+from pydantic import AliasPath, BaseModel, Field, ValidationError, model_validator
 
 from synth import secrets
 from synth.engines import EngineSettings, Request, RequestFailed, Response
-from synth.errors import ModelError
+from synth.errors import ConfigError, ModelError
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two tries: the first, doubled each time, and the most that a server's Retry-After can ask for."""
@@ -56,6 +56,15 @@ class Settings(EngineSettings):
     """How often to ask before a row fails. The pauses between eight tries take about two minutes."""
     patience: float = Field(300, ge=0)
     """Seconds to wait for a server that has gone to come back (10 at most for one that was never there)."""
+
+    @model_validator(mode="after")
+    def _patient_in_time(self) -> "Settings":
+        if self.patience >= self.deadline:
+            raise ConfigError(
+                f"engine: patience ({self.patience:g} s) is not below deadline ({self.deadline:g} s)",
+                fix="lower patience: rows would fail while they wait for a server to come back",
+            )
+        return self
 
 
 @contextlib.contextmanager

@@ -196,6 +196,7 @@ VALUES = {
     "filters={.: {}}": "filters: cannot import '.': TypeError",
     "filters={a..b: {}}": "filters: cannot import 'a..b': No module named 'a'",
     "filters={os.path: {}}": "filters: 'os.path' is no plug-in: it has no class `Settings`",
+    "engine={kind: server, model: m, deadline: 60}": "engine: patience (300 s) is not below deadline (60 s)",
     "engine.kind=": "engines: `kind` is missing",
     "engine.kind=[vllm]": "engines: `kind` is missing",
     "engine.kind=nowhere.engine": "engines: cannot import 'nowhere.engine': No module named 'nowhere'",
