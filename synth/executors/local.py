@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from synth import schemas, store, timings
-from synth.errors import ModelError, StoreError, VerifyError
+from synth.errors import ModelError, Stopped, StoreError, VerifyError
 from synth.files import fresh_folder, replace_folder
 from synth.stage import Fold, Map, Progress, Source, Stage, Workspace
 from synth.stop import Stop
@@ -197,7 +197,7 @@ async def _concurrently(
             done, _ = await asyncio.wait(running, timeout=_POLL, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 at, rows = running.pop(task)
-                if stop.requested and isinstance(task.exception(), ModelError | type(stop.error())):
+                if stop.requested and isinstance(task.exception(), ModelError | Stopped):
                     continue  # not begun, or an engine that was told to stop as well
                 await asyncio.to_thread(shards.keep, at, rows, task.result())
     finally:
