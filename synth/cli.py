@@ -4,6 +4,7 @@ Results go to stdout, progress and errors to stderr. Modules are imported by the
 `synth --help` answers at once.
 """
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -39,19 +40,37 @@ class Commands(click.Group):
     """Turns errors into one message and an exit code, in one place."""
 
     def invoke(self, context: click.Context) -> Any:
-        try:
-            return super().invoke(context)
-        except SynthError as error:
-            from synth.secrets import redact
-            from synth.visible import visible
+        from synth.terminal import open_all, standard_output
 
-            # What a server, a document or a model said may be in it: no keys, and nothing that moves the cursor.
-            click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-            click.echo(visible(redact(str(error))), err=True)
+        open_all()
+        try:
+            with standard_output():
+                return super().invoke(context)
+        except SynthError as error:
+            _tell(error, as_json=context.meta.get("json", False))
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("interrupted: what is finished is kept; run the same command to go on", err=True)
+            with contextlib.suppress(OSError):
+                click.echo("interrupted: what is finished is kept; run the same command to go on", err=True)
             sys.exit(130)
+
+
+def _tell(error: SynthError, *, as_json: bool) -> None:
+    """Say what went wrong on stderr, and with --json for programs on stdout.
+
+    What a server, a document or a model said may be in it: no keys are shown, and nothing that moves the cursor.
+    """
+    from synth.secrets import redact
+    from synth.visible import json_line, visible
+
+    said = redact(str(error))
+    with contextlib.suppress(OSError):  # a log that is full or gone must not change the exit code
+        click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+        click.echo(visible(said), err=True)
+    if as_json:
+        with contextlib.suppress(OSError):
+            found = {"error": redact(error.what), "fix": redact(error.fix), "exit_code": error.exit_code}
+            click.echo(json_line(found))
 
 
 @click.group(
@@ -73,6 +92,11 @@ def main() -> None:
     """
 
 
+def _remember(context: click.Context, _: click.Parameter, value: bool) -> bool:
+    context.meta["json"] = value  # shared with the group, which prints errors
+    return value
+
+
 def _takes_config(limit: str = "Read only so many documents of the corpus.") -> Callable[[F], F]:
     def decorate(command: F) -> F:
         options = [
@@ -85,7 +109,14 @@ def _takes_config(limit: str = "Read only so many documents of the corpus.") -> 
                 help="Override a setting, e.g. score.max_rank=3.",
             ),
             click.option("-n", "limit", type=click.IntRange(min=1), help=limit),
-            click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+            click.option(
+                "--json",
+                "as_json",
+                is_flag=True,
+                callback=_remember,
+                is_eager=True,
+                help="Print JSON; of rows, one object a line. Of an error too: {error, fix, exit_code}.",
+            ),
         ]
         for option in reversed(options):
             command = option(command)
@@ -124,11 +155,10 @@ def run(
     max_time: float | None, grace: float, retry_failed: bool,
 ) -> None:  # fmt: skip
     """Run CONFIG to the end, or go on where it stopped."""
-    from rich.console import Console
-
     from synth import runs, show
     from synth.progress import shown
     from synth.stop import Stop, on_signals
+    from synth.terminal import results
 
     settings = _load(config, overrides, limit)
     stop = Stop(max_time, grace)
@@ -137,7 +167,7 @@ def run(
     if as_json:
         click.echo(json.dumps(result.summary))
         return
-    console = Console()
+    console = results()
     if not result.ran:
         console.print(
             f"Nothing to do: {result.dataset} is complete, with {result.summary['rows']:,} rows.", highlight=False
@@ -169,10 +199,9 @@ def plan(
     """Say what CONFIG would ask: rows, requests, tokens and time. Starts no engine."""
     import dataclasses
 
-    from rich.console import Console
-
     from synth import runs, show_plan
     from synth.progress import shown
+    from synth.terminal import results
 
     settings = _load(config, overrides, limit)
     with shown() as display:
@@ -180,7 +209,7 @@ def plan(
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(found)))
     else:
-        Console().print(show_plan.render(found))
+        results().print(show_plan.render(found))
 
 
 @main.command()
@@ -188,11 +217,10 @@ def plan(
 @click.option("--full", is_flag=True, help="Show whole prompts, not just their last turn.")
 def preview(config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool, full: bool) -> None:
     """Write a few rows and show every prompt and raw answer. Keeps nothing."""
-    from rich.console import Console
-
     from synth import preview as previews
     from synth import show_preview
     from synth.progress import shown
+    from synth.terminal import results
     from synth.visible import json_line
 
     settings = _load(config, overrides, None)
@@ -203,19 +231,18 @@ def preview(config: Path, overrides: tuple[str, ...], limit: int | None, as_json
             click.echo(json_line(show_preview.as_json(row)))
         return
     for row in rows:
-        Console().print(show_preview.render(row, full=full))
+        results().print(show_preview.render(row, full=full))
 
 
 @main.command()
 @_takes_config()
 def status(config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool) -> None:
     """Say how far the run of CONFIG is: each stage, its rows, its time."""
-    from rich.console import Console
-
     from synth import runs, show_plan
+    from synth.terminal import results
 
     lines = runs.status(_load(config, overrides, limit))
-    click.echo(json.dumps(lines)) if as_json else Console().print(show_plan.status(lines))
+    click.echo(json.dumps(lines)) if as_json else results().print(show_plan.status(lines))
 
 
 @main.command()
@@ -230,10 +257,9 @@ def show(
     stage: str, reason: str | None, fate: str | None, identity: str | None, seed: int,
 ) -> None:  # fmt: skip
     """Read rows of a run in the terminal, also the rejected ones with their reasons."""
-    from rich.console import Console
-
     from synth import runs
     from synth import show as shows
+    from synth.terminal import results
     from synth.visible import json_line
 
     settings = _load(config, overrides, None)
@@ -244,7 +270,7 @@ def show(
             click.echo(json_line(row))
         return
     for row in rows:
-        Console().print(shows.render(row))
+        results().print(shows.render(row))
     if not rows:
         click.echo("no such rows", err=True)
 

@@ -150,6 +150,15 @@ class Negatives(Strict):
     same_document: bool = False
     """Whether other passages of the positive's document may serve."""
 
+    @model_validator(mode="after")
+    def _can_be_enough(self) -> "Negatives":
+        if self.minimum > max(1, self.per_query):
+            raise ConfigError(
+                f"negatives: minimum ({self.minimum}) is more than per_query ({self.per_query})",
+                fix="raise per_query, or lower minimum: no query can have as many",
+            )
+        return self
+
 
 class Publish(Strict):
     """The dataset's files."""

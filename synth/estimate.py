@@ -15,6 +15,7 @@ from synth.config import Config
 from synth.engines import Response, scripted
 from synth.passages import estimate_tokens
 from synth.pipeline import Pipeline
+from synth.stage import Stage
 from synth.stages import personas, plan
 
 SAMPLE = 200
@@ -57,14 +58,15 @@ def estimate(config: Config, pipeline: Pipeline, run: Path, tokens_per_second: f
     count, counted_by = _counter(config)
     requests, prompt_tokens, output_tokens = _ask_sample(config, sample, count)
     scale = rows / max(1, len(sample))
-    measured = _measured(run)
+    measured = _measured(run, pipeline.generate)
     if measured:
-        output_tokens = round(requests * measured["output_tokens"] / measured["requests"])
+        asked = measured["requests"] - measured["replayed"]  # a replayed answer took no time and no tokens
+        output_tokens = round(requests * measured["output_tokens"] / asked)
     total = (prompt_tokens + output_tokens) * scale
     if tokens_per_second:
         seconds, speed = total / tokens_per_second, f"{tokens_per_second:,.0f} tokens/s, as given"
     elif measured:
-        pace = measured["requests"] / measured["seconds"]
+        pace = (measured["requests"] - measured["replayed"]) / measured["seconds"]
         seconds, speed = requests * scale / pace, f"{pace:,.1f} requests/s, measured in this run's folder"
     else:
         name, pace = next(iter(PUBLISHED.items()))
@@ -137,11 +139,11 @@ def _counter(config: Config) -> tuple[Callable[[str], int], str]:
     return estimate_tokens, "estimated from the script"
 
 
-def _measured(run: Path) -> dict[str, Any] | None:
-    """Return what the newest finished generate stage of this run measured, if it asked an engine at all."""
+def _measured(run: Path, generate: Stage) -> dict[str, Any] | None:
+    """Return what the newest finished stage with these settings measured, on however much, if it asked an engine at all."""
     found = [
         t
         for t in timings.read(run).values()
-        if t["stage"] == "generate" and t.get("requests", 0) > t.get("replayed", 0)
+        if t.get("settings") == timings.settings_of(generate) and t.get("requests", 0) > t.get("replayed", 0)
     ]
     return max(found, key=lambda t: float(t["finished"])) if found else None

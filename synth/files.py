@@ -16,9 +16,13 @@ def as_store_error(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        again = "run the same command again: what is finished is kept"
+        gone = isinstance(error, FileNotFoundError)
         raise StoreError(
             f"{doing}: {error.strerror or error}",
-            fix="free disk space or mend permissions, then run the same command again: what is finished is kept",
+            fix=f"did somebody move or delete it? {again.capitalize()}"
+            if gone
+            else f"free disk space or mend permissions, then {again}",
         ) from error
 
 
@@ -68,12 +72,19 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def remove(path: Path) -> None:
+    """Remove a folder with all that is in it; of a link, the link."""
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
+
+
 def fresh_folder(folder: Path) -> Path:
     """Return an empty folder beside `folder`, to be put in its place by `replace_folder`."""
     making = folder.with_name(f".{folder.name}.new")
     with as_store_error(f"{folder}: cannot be made"):
-        if making.exists():
-            shutil.rmtree(making)
+        remove(making)
         making.mkdir(parents=True)
     return making
 
@@ -81,11 +92,9 @@ def fresh_folder(folder: Path) -> Path:
 def replace_folder(making: Path, folder: Path) -> None:
     with as_store_error(f"{folder}: cannot be put in place"):
         old = folder.with_name(f".{folder.name}.old")
-        if old.exists():
-            shutil.rmtree(old)
+        remove(old)
         if folder.exists():
             folder.rename(old)
         making.rename(folder)
         sync(folder.parent)
-        if old.exists():
-            shutil.rmtree(old)
+        remove(old)

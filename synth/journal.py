@@ -83,7 +83,8 @@ class Journal:
             return None
         body = found[0]
         if isinstance(body, bytes) and zlib.crc32(body[4:]) == int.from_bytes(body[:4], "big"):
-            return Response(*json.loads(body[4:]))
+            with contextlib.suppress(TypeError):  # of another version: as good as damaged
+                return Response(*json.loads(body[4:]))
         _log.warning("%s: the answer %s is damaged, and asked for again: is the disk sound?", self._path, key)
         return None
 
@@ -112,7 +113,7 @@ class Journal:
             except asyncio.CancelledError:
                 self._waiting = group + self._waiting  # the commit may not have begun: `flush` makes it
                 raise
-            except StoreError as failure:
+            except Exception as failure:  # whatever it is, those who wait must hear of it
                 error = failure
             for _, _, saved in group:
                 if not saved.done():

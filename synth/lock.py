@@ -25,13 +25,13 @@ _held: set[Path] = set()
 @contextlib.contextmanager
 def owned(run: Path) -> Iterator[None]:
     """Hold the run's lock, or raise StoreError that says who does: process, host, and since when."""
+    place = run.resolve()
+    if place in _held:  # asked first: to close any descriptor of the file would let go of the lock
+        raise _in_use(run, f"this process (pid {os.getpid()})")
     with as_store_error(f"{run}: cannot be made or written"):
         run.mkdir(parents=True, exist_ok=True)
         stream = (run / FILE).open("a+", encoding="utf-8")
-    place = run.resolve()
     with stream:
-        if place in _held:
-            raise _in_use(run, f"this process (pid {os.getpid()})")
         try:
             fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -44,10 +44,13 @@ def owned(run: Path) -> Iterator[None]:
             raise _in_use(run, stream.read().strip() or "another process") from error
         _held.add(place)
         try:
-            stream.seek(0)
-            stream.truncate()
-            stream.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S %z')}")
-            stream.flush()
+            with as_store_error(f"{run / FILE}: cannot be written"):
+                stream.seek(0)
+                stream.truncate()
+                stream.write(
+                    f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S %z')}"
+                )
+                stream.flush()
             yield
         finally:
             _held.discard(place)

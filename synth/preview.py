@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from synth import pipeline, schemas, store
 from synth.ask import Asked
 from synth.config import Config
@@ -37,7 +39,7 @@ def preview(config: Config, number: int, display: Display) -> list[Previewed]:
         run = few.folder
         run.mkdir()
         local.run([stages.corpus, stages.personas, stages.plan], run, display)
-        plans = next(store.read_parts(run, stages.plan)).slice(0, number)
+        plans = pa.concat_tables(store.read_parts(run, stages.plan)).slice(0, number)
         asked: dict[str, list[Asked]] = {}
         with display(stages.generate, plans.num_rows) as bar:
             workspace = Workspace(Path(folder), run, bar)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from synth.secrets import redact
 from synth.stage import Stage
+from synth.terminal import messages
 from synth.visible import visible
 
 QUIET_SECONDS = 30.0
@@ -107,7 +108,7 @@ def shown() -> Iterator[Display]:
 
 @contextmanager
 def _display() -> Iterator[Display]:
-    console = Console(stderr=True)
+    console = messages()
     if not console.is_terminal:
         yield Display(console, None)
         return

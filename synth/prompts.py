@@ -287,4 +287,8 @@ def load(folder: str | None) -> Prompts:
         raise ConfigError(
             f"prompts: {folder!r} is not a folder", fix="give a folder that holds e.g. retrieval/query.j2"
         )
+    if folder is not None and not any(Path(folder).glob("*/*.j2")):
+        raise ConfigError(
+            f"prompts: {folder!r} holds no template", fix="give a folder that holds e.g. retrieval/query.j2"
+        )
     return Prompts(((Path(folder),) if folder else ()) + (own,))

@@ -63,7 +63,7 @@ def _listed(path: str) -> list[File]:
     if not found:
         there = [p.name for p in at.parent.iterdir()] if at.parent.is_dir() else []
         raise InputError(
-            f"{path}: no such file or folder{did_you_mean(at.name, there)}",
+            f"{path}: no such file or folder{did_you_mean(at.name, there)} (looked in {at.absolute().parent})",
             fix="mend the path, or give a folder or glob",
         )
     if not at.is_dir() and (odd := next((file for file in found if file.ending not in ENDINGS), None)):

@@ -1,6 +1,7 @@
 """What the commands do, for anyone who calls synth from Python: run, plan, status, rows, verify."""
 
 import importlib.metadata
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from synth import __version__, accounts, pipeline, store, timings
 from synth import show as shows
 from synth import verify as verifies
 from synth.config import Config
-from synth.errors import ConfigError, VerifyError
+from synth.errors import ConfigError, StoreError, VerifyError
 from synth.estimate import Estimate, estimate
 from synth.executors import local
 from synth.files import write_atomically
@@ -42,7 +43,7 @@ def run(config: Config, display: Display, stop: Stop | None = None, *, retry_fai
     built = pipeline.build(config)
     stages = built.stages
     folder = config.folder
-    if retry_failed or not all(store.is_finished(folder, stage) for stage in stages):
+    if retry_failed or not _is_complete(folder, stages):
         with owned(folder):
             store.sweep(folder)
             write_atomically(folder / "run.yaml", _described(config, stages).encode())
@@ -61,6 +62,13 @@ def run(config: Config, display: Display, stop: Stop | None = None, *, retry_fai
         "counts": {manifest.stage: dict(manifest.counts) for manifest in manifests},
     }
     return Result(tuple(summary["ran"]), folder / stages[-1].folder, manifests, account, summary)
+
+
+def _is_complete(folder: Path, stages: Sequence[Stage]) -> bool:
+    try:
+        return all(store.is_finished(folder, stage) for stage in stages)
+    except StoreError:  # a damaged manifest: who owns the run sees to it
+        return False
 
 
 def plan(config: Config, display: Display, tokens_per_second: float | None = None) -> Estimate:
@@ -113,12 +121,19 @@ def verify(config: Config) -> dict[str, int]:
     """Check a finished run; return how much was checked. Raises VerifyError naming every problem."""
     built = pipeline.build(config)
     stages = built.stages
+    waiting = [stage.name for stage in stages if not store.has_manifest(config.folder, stage)]
+    if waiting:
+        raise VerifyError(
+            f"{config.folder}: the run is not finished: {len(waiting)} stages are to do, {waiting[0]!r} first",
+            fix="run `synth run` with the same config (and the same -n and --set) to the end",
+        )
     problems = verifies.verify(stages, config.folder)
     if not problems:
         accounts.balanced(built, config.folder)
     if problems:
         raise VerifyError(
-            f"{config.folder}: {len(problems)} problems\n  " + "\n  ".join(problems),
+            f"{config.folder}: {len(problems)} {'problem' if len(problems) == 1 else 'problems'}\n  "
+            + "\n  ".join(problems),
             fix="delete the files that are named and run again: only those, and what differs because of them, are made anew",
         )
     manifests = [store.finished(config.folder / stage.folder, stage) for stage in stages]

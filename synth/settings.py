@@ -41,7 +41,7 @@ def of_kind(family: str, key: str) -> BeforeValidator:
         if isinstance(value, KindSettings):
             return value
         if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
-            raise ConfigError(f"{family}: `kind` is missing", fix=f"one of: {', '.join(plugins.names(family))}")
+            raise ConfigError(f"{key}: `kind` is missing", fix=f"one of: {', '.join(plugins.names(family))}")
         return parse(_settings(family, value["kind"]), value, where=key)
 
     return BeforeValidator(validate)
@@ -58,6 +58,9 @@ def by_name(family: str, *, all_by_default: bool) -> BeforeValidator:
             )
         wanted: dict[str, Any] = {name: {} for name in plugins.names(family)} if all_by_default else {}
         wanted |= value
+        for name, switched in value.items():
+            if switched is False:
+                _settings(family, str(name))  # one that does not exist cannot be off
         return {
             name: settings
             if isinstance(settings, Strict)

@@ -8,7 +8,6 @@ import contextlib
 import os
 import re
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from types import FrameType
@@ -25,9 +24,12 @@ LATE = 3.0
 def duration(text: str) -> float:
     """Read `90`, `90s`, `45m`, `3.5h` or `2d` as seconds. Raises ValueError for anything else."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
-    if not found or not float(found[1]):
+    if not found:
         raise ValueError(f"{text!r} is not a time: give seconds, or a number with s, m, h or d, e.g. 90m or 3.5h")
-    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
+    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
+    if seconds > 10**9:
+        raise ValueError(f"{text!r} is more than thirty years")
+    return seconds
 
 
 class Stop:
@@ -39,6 +41,8 @@ class Stop:
         self._until = None if max_seconds is None else time.monotonic() + max_seconds
         self._limit = f"--max-time: {max_seconds:g} s are over" if max_seconds is not None else ""
         self._deadline: float | None = None
+        self.during = ""
+        """The stage that is under way, for people."""
 
     def request(self, why: str) -> None:
         if self._why is None:
@@ -63,7 +67,7 @@ class Stop:
 
     def error(self) -> Stopped:
         return Stopped(
-            f"stopped early ({self._why}): what is finished, and every answer so far, is kept",
+            f"stopped early ({self._why}){self.during and f' in stage {self.during!r}'}: what is finished, and every answer so far, is kept",
             fix="run the same command again to go on",
         )
 
@@ -75,19 +79,29 @@ class Stop:
 
 @contextlib.contextmanager
 def on_signals(stop: Stop) -> Iterator[None]:
-    """Let SIGTERM and the first SIGINT request a stop. To be used in the main thread."""
+    """Let SIGTERM, SIGHUP (a terminal that has gone; not under nohup) and the first SIGINT request a stop.
+
+    To be used in the main thread.
+    """
 
     def asked(number: int, _: FrameType | None) -> None:
         name = signal.Signals(number).name
-        if stop.requested and number == signal.SIGINT:
+        interrupts.extend([number] * (number == signal.SIGINT))
+        if len(interrupts) > 1:
             _leave()
+        if seen:
+            return
+        seen.append(number)
         stop.request(name)
-        signal.setitimer(signal.ITIMER_REAL, stop.grace + LATE)
+        signal.setitimer(signal.ITIMER_REAL, stop.seconds_left + LATE, LATE)
         with contextlib.suppress(OSError):  # a terminal that has gone
             # Not `print`: the handler may have come in the middle of one.
             os.write(
                 2, f"{name}: finishing what is in flight, {stop.grace:.0f} s at most; Ctrl-C leaves at once\n".encode()
             )
+
+    interrupts: list[int] = []
+    seen: list[int] = []
 
     def late(*_: object) -> None:
         if stop.requested:
@@ -95,10 +109,16 @@ def on_signals(stop: Stop) -> Iterator[None]:
 
     before = [
         (number, signal.signal(number, handler))
-        for number, handler in ((signal.SIGTERM, asked), (signal.SIGINT, asked), (signal.SIGALRM, late))
+        for number, handler in (
+            (signal.SIGTERM, asked),
+            (signal.SIGINT, asked),
+            (signal.SIGHUP, asked),
+            (signal.SIGALRM, late),
+        )
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
     ]
     if stop.seconds_to_go is not None:
-        signal.setitimer(signal.ITIMER_REAL, stop.seconds_to_go + stop.grace + LATE)
+        signal.setitimer(signal.ITIMER_REAL, stop.seconds_to_go + stop.grace + LATE, LATE)
     try:
         yield
     finally:
@@ -108,6 +128,7 @@ def on_signals(stop: Stop) -> Iterator[None]:
 
 
 def _leave() -> NoReturn:
-    if sys.stderr.isatty():
-        os.write(2, b"\x1b[?25h\n")  # the progress display hides the cursor
+    with contextlib.suppress(OSError):
+        shown = b"\x1b[?25h" if os.isatty(2) else b""  # the progress display hides the cursor
+        os.write(2, shown + b"\nleft at once: run the same command again to go on\n")
     os._exit(130)

@@ -15,7 +15,6 @@ a stage that comes out the same as before calls for none.
 import contextlib
 import hashlib
 import json
-import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -27,7 +26,7 @@ import pyarrow.parquet as pq
 
 from synth import schemas
 from synth.errors import StoreError
-from synth.files import append_line, as_store_error, sha256, sync, write_atomically
+from synth.files import append_line, as_store_error, remove, sha256, sync, write_atomically
 from synth.stage import Fold, Map, Stage
 
 MANIFEST = "manifest.json"
@@ -143,13 +142,17 @@ def reopen(folder: Path, keep: Iterable[File]) -> None:
             if path.is_file() and path.name not in kept and path.name != PARTS and path.suffix != ".damaged":
                 path.unlink()
         sync(folder)
+        sync(folder.parent)
 
 
 def sweep(run: Path) -> None:
     """Remove what a killed process left half-made in a run's folder. Only the run's owner may."""
     with as_store_error(f"{run}: cannot be swept"):
+        for old in run.glob(".*.old"):
+            if not (run / old.name[1:-4]).exists():  # killed between the two renames of `replace_folder`
+                old.rename(run / old.name[1:-4])
         for leftover in [*run.glob(".*.new"), *run.glob(".*.old")]:
-            shutil.rmtree(leftover)
+            remove(leftover)
         ledgers = [path for path in run.glob(f"*/{PARTS}") if (path.parent / MANIFEST).exists()]
         for leftover in [*run.glob(".*.tmp"), *run.glob("*/.*.tmp"), *ledgers]:
             leftover.unlink(missing_ok=True)
@@ -200,7 +203,7 @@ def read_checked(folder: Path, file: File, columns: Sequence[str] | None = None)
     with as_store_error(f"{path}: cannot be read"):
         data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != file.sha256:
-        raise _set_aside(path)
+        raise set_aside(path)
     return _table(path, pa.BufferReader(data), columns)
 
 
@@ -210,10 +213,11 @@ def check(folder: Path, stage: Stage) -> None:
         path = folder / file.name
         with as_store_error(f"{path}: cannot be read"):
             if sha256(path) != file.sha256:
-                raise _set_aside(path)
+                raise set_aside(path)
 
 
-def _set_aside(path: Path) -> StoreError:
+def set_aside(path: Path) -> StoreError:
+    """Move a damaged file out of the way, and return the error that says so."""
     aside = path.with_name(f".{path.name}.damaged")
     with as_store_error(f"{path}: damaged, and cannot be set aside"):
         path.replace(aside)
@@ -254,7 +258,7 @@ def manifest(folder: Path) -> Manifest | None:
             tuple(File(**f) for f in raw["files"]),
             raw["counts"],
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(
@@ -274,6 +278,12 @@ def finished(folder: Path, stage: Stage) -> Manifest:
             f"{folder}: stage {stage.name!r} is not finished", fix="run `synth run` with the same config first"
         )
     return found
+
+
+def has_manifest(run: Path, stage: Stage) -> bool:
+    """Whether a stage came to its end with these settings, whatever became of its files since."""
+    found = manifest(run / stage.folder)
+    return found is not None and found.fingerprint == stage.fingerprint
 
 
 def finish(folder: Path, stage: Stage, counts: Mapping[str, int], files: Sequence[File]) -> Manifest:

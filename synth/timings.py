@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.files import append_line
+from synth.settings import fingerprint
 from synth.stage import Stage
 
 FILE = "timings.jsonl"
@@ -19,11 +20,17 @@ def note(run: Path, stage: Stage, seconds: float, **more: Any) -> None:
     line = {
         "stage": stage.name,
         "fingerprint": stage.fingerprint,
+        "settings": settings_of(stage),
         "seconds": round(seconds, 3),
         "finished": round(time.time(), 3),
         **more,
     }
     append_line(run / FILE, json.dumps(line).encode())
+
+
+def settings_of(stage: Stage) -> str:
+    """Hash a stage's own settings, whatever it works on: two stages of the same run alike."""
+    return fingerprint({"stage": stage.name, "settings": stage.settings})
 
 
 def read(run: Path) -> dict[str, dict[str, Any]]:

@@ -24,6 +24,9 @@ from synth.figures import PUBLISH
 from synth.files import sha256
 from synth.stage import Fold, Map, Stage
 
+_CHECKED = ("id", "positive", "passage_id", "negatives", "negative_ids", "negative_scores", "document_id")
+"""Columns of the dataset that are looked into."""
+
 
 def verify(config_stages: Sequence[Stage], run: Path) -> list[str]:
     """Check every stage of a run; return what is wrong, one sentence per problem, empty when all is well."""
@@ -168,11 +171,11 @@ def _dataset(run: Path, stage: Stage, manifest: store.Manifest, before: store.Ma
     for file in manifest.parts:
         split = Path(file.name).name.partition("-")[0]
         counts[split] += file.rows
-        rows = store.read_part(folder / file.name)
-        yield from _negatives(folder / file.name, rows)
-        for column in ("document_id", "positive"):
-            values = np.unique(_keys(rows.column(column).unique().to_pylist()))
-            splits.setdefault(column, {}).setdefault(split, []).append(values)
+        for rows in _batches(folder / file.name, _CHECKED):
+            yield from _negatives(folder / file.name, rows)
+            for column in ("document_id", "positive"):
+                values = np.unique(_keys(rows.column(column).unique().to_pylist()))
+                splits.setdefault(column, {}).setdefault(split, []).append(values)
     yield from _same_counts(folder, counts, manifest)
     yield from _unique(folder, manifest)
     for column, found in splits.items():
@@ -192,10 +195,16 @@ def _dataset(run: Path, stage: Stage, manifest: store.Manifest, before: store.Ma
             yield f"{folder / 'data'}: {number:,} {what} in {source}"
 
 
+def _batches(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield a file's rows, some thousand at a time: a published file can be far larger than what a stage holds."""
+    with pq.ParquetFile(path) as source:
+        for batch in source.iter_batches(batch_size=4096, columns=list(columns)):
+            yield pa.Table.from_batches([batch])
+
+
 def _negatives(path: Path, rows: pa.Table) -> Iterator[str]:
-    columns = ("id", "positive", "passage_id", "negatives", "negative_ids", "negative_scores")
-    for name, positive, passage, texts, ids, scores in zip(
-        *(rows.column(column).to_pylist() for column in columns), strict=True
+    for name, positive, passage, texts, ids, scores, _ in zip(
+        *(rows.column(column).to_pylist() for column in _CHECKED), strict=True
     ):
         if positive in texts or passage in ids:
             yield f"{path}: row {name} has its positive among its negatives"

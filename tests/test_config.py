@@ -60,7 +60,7 @@ def test_a_resolved_config_reads_back_as_itself(tmp_path: Path) -> None:
         ("tasks.retreival={}", "tasks: unknown name 'retreival'; did you mean 'retrieval'?"),
         ("filters.lenght={}", "filters: unknown name 'lenght'; did you mean 'length'?"),
         ("engine.kind=vlm", "engines: unknown name 'vlm'; did you mean 'vllm'?"),
-        ("engine=vllm", "engines: `kind` is missing"),
+        ("engine=vllm", "engine: `kind` is missing"),
         ("score.min_cosine=2", "score.min_cosine: input should be less than or equal to 1 (got 2)"),
         ("name=../x", "name: string should match pattern"),
         ("corpus.dataset=a/b", "corpus: give exactly one of `path` and `dataset`"),

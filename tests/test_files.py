@@ -34,3 +34,20 @@ def test_a_line_after_a_torn_one_is_whole(tmp_path: Path) -> None:
         stream.write(b"to")
     files.append_line(path, b"three")
     assert path.read_bytes() == b"one\nto\nthree\n"
+
+
+def test_a_link_in_the_place_of_a_folder_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").touch()
+    target = tmp_path / "dataset"
+    target.symlink_to(elsewhere)
+    making = files.fresh_folder(target)
+    (making / "new").touch()
+    files.replace_folder(making, target)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
+        "dataset",
+        "dataset/new",
+        "elsewhere",
+        "elsewhere/kept",
+    ]

@@ -1,6 +1,7 @@
 import asyncio
 import shutil
 import sqlite3
+import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -116,3 +117,20 @@ def test_a_full_disk_is_said_and_what_was_saved_stays(tmp_path: Path) -> None:
             asyncio.run(answers.put(OTHER, Response("x" * 100_000, "stop")))
     with journal.opened(tmp_path) as answers:
         assert (answers.get(KEY), answers.get(OTHER)) == (ANSWER, None)
+
+
+def test_whatever_ends_a_commit_those_who_wait_hear_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with journal.opened(tmp_path) as answers:
+        monkeypatch.setattr(asyncio, "to_thread", no_thread)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            asyncio.run(answers.put(KEY, ANSWER))
+
+
+def test_an_answer_of_another_version_is_asked_again(tmp_path: Path) -> None:
+    with journal.opened(tmp_path) as answers:
+        body = b'["text", "stop", 1, 2, 3, "what a later version adds"]'
+        answers._commit([(bytes.fromhex(KEY), zlib.crc32(body).to_bytes(4, "big") + body)])
+        assert answers.get(KEY) is None

@@ -30,13 +30,22 @@ def test_a_run_has_one_owner_and_a_dead_one_is_none(tmp_path: Path) -> None:
         assert f"pid {multiprocessing.current_process().pid}" in (tmp_path / ".lock").read_text()
 
 
-def test_a_process_cannot_own_a_run_twice(tmp_path: Path) -> None:
-    with (
-        lock.owned(tmp_path),
-        pytest.raises(StoreError, match=r"in use by this process \(pid \d+\)"),
-        lock.owned(tmp_path / "."),
-    ):
-        pass
+def _try(run: Path) -> None:
+    try:
+        with lock.owned(run):
+            pass
+    except StoreError as error:
+        raise SystemExit(error.exit_code) from error
+
+
+def test_a_process_cannot_own_a_run_twice_and_does_not_let_go_by_trying(tmp_path: Path) -> None:
+    other = multiprocessing.get_context("spawn").Process(target=_try, args=(tmp_path,))
+    with lock.owned(tmp_path):
+        with pytest.raises(StoreError, match=r"in use by this process \(pid \d+\)"), lock.owned(tmp_path / "."):
+            pass
+        other.start()
+        other.join()
+    assert other.exitcode == 5
     with lock.owned(tmp_path):
         pass
 

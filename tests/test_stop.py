@@ -17,7 +17,7 @@ def test_a_duration(text: str, seconds: float) -> None:
     assert duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "1w", "h", "1h30m", "nan", "1e9"])
+@pytest.mark.parametrize("text", ["", "-1", "1w", "h", "1h30m", "nan", "1e9"])
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time: give seconds, or a number with s, m, h or d"):
         duration(text)
@@ -87,4 +87,69 @@ def test_a_second_sigint_leaves_at_once() -> None:
     )
     left = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (left.returncode, left.stdout) == (130, "")
-    assert left.stderr == "SIGINT: finishing what is in flight, 600 s at most; Ctrl-C leaves at once\n"
+    assert (
+        left.stderr
+        == "SIGINT: finishing what is in flight, 600 s at most; Ctrl-C leaves at once\n\nleft at once: run the same command again to go on\n"
+    )
+
+
+def test_further_signals_do_not_put_off_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synth.stop.LATE", 0.05)
+    sent = 0
+
+    def is_told_again_and_again() -> None:
+        nonlocal sent
+        with on_signals(Stop(grace=0.1)):
+            while True:
+                os.kill(os.getpid(), signal.SIGTERM)
+                sent += 1
+                time.sleep(0.02)
+
+    with pytest.raises(Stopped):
+        is_told_again_and_again()
+    assert sent > 2
+
+
+def test_who_swallows_the_alarm_hears_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synth.stop.LATE", 0.02)
+    swallowed = 0
+
+    def swallows_what_it_does_not_know() -> None:
+        nonlocal swallowed
+        with on_signals(Stop(grace=0.01)):
+            os.kill(os.getpid(), signal.SIGTERM)
+            while swallowed < 2:
+                try:
+                    while True:
+                        time.sleep(0.01)
+                except Exception:
+                    swallowed += 1
+            while True:
+                time.sleep(0.01)
+
+    with pytest.raises(Stopped):
+        swallows_what_it_does_not_know()
+    assert swallowed == 2
+
+
+def test_the_first_sigint_after_the_time_is_over_is_still_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = Stop(max_seconds=5400)
+    now = time.monotonic()
+    with on_signals(stop):
+        monkeypatch.setattr("time.monotonic", lambda: now + 5401)
+        assert stop.requested
+        os.kill(os.getpid(), signal.SIGINT)  # would end this process if it counted as the second
+    with pytest.raises(Stopped, match="--max-time"):
+        stop.check()
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_terminal_that_goes_requests_a_stop_but_not_under_nohup(ignored: bool) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        stop = Stop()
+        with on_signals(stop):
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.requested is not ignored
+    finally:
+        signal.signal(signal.SIGHUP, before)

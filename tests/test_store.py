@@ -160,7 +160,9 @@ def test_a_ledger_with_junk_in_it_never_gives_what_was_not_written(
 def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
     for name in (
         ".index-1.new/a",
-        ".dataset.old/b",
+        ".index-1.old/b",
+        "index-1/c",
+        ".dataset.old/d",
         "plan-1/.part-00000.parquet.7.tmp",
         "plan-1/part-00000.parquet",
         "plan-1/parts.jsonl",
@@ -174,8 +176,12 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) ->
     store.sweep(tmp_path)
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
         ".lock",
+        "dataset",  # killed between two renames: the old one is put back
+        "dataset/d",
         "done-1",
         "done-1/manifest.json",
+        "index-1",
+        "index-1/c",
         "plan-1",
         "plan-1/part-00000.parquet",
         "plan-1/parts.jsonl",

@@ -131,13 +131,18 @@ class ServerEngine:
                 # httpx would only bound each read: a server that drips could hold a request for ever.
                 async with asyncio.timeout(self._settings.timeout):
                     reply, data = await self._post(body, identity)
-                return self._read(reply, data, identity)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
                 await self._wait(_cause(error))
             except httpx.RequestError as error:
                 raise _Again("server_error", _cause(error)) from error
             except TimeoutError as error:
                 raise _Again("timeout", f"no whole answer within {self._settings.timeout:g} s") from error
+            except (httpx.InvalidURL, ValueError, ImportError, OSError, ExceptionGroup) as error:
+                # Not what the server did: an address, a proxy or a certificate that is none.
+                fix = "correct engine.url, or the proxy and certificate variables of the environment"
+                raise self._end(f"cannot be asked: {_cause(error)}", fix) from error
+            else:
+                return self._read(reply, data, identity)
 
     async def _post(self, body: bytes, identity: str) -> tuple[httpx.Response, bytes]:
         client, data = await self._connected(), bytearray()

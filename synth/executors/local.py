@@ -56,7 +56,7 @@ def run(
     ran = []
     for stage in stages:
         this.stop.check()
-        started = time.monotonic()
+        started, this.stop.during = time.monotonic(), stage.name
         match stage:
             case _ if not _wants_to_run(stage, this):
                 continue
@@ -72,9 +72,16 @@ def run(
 
 
 def _wants_to_run(stage: Stage, run: Run) -> bool:
+    try:
+        store.manifest(run.folder / stage.folder)
+    except StoreError as error:
+        raise store.set_aside(run.folder / stage.folder / store.MANIFEST) from error
     if not store.is_finished(run.folder, stage):
         found = store.manifest(run.folder / stage.folder)
-        if found and found.fingerprint == stage.fingerprint:
+        if found and found.fingerprint != stage.fingerprint:
+            rows = sum(file.rows for file in found.parts)
+            _log.warning("%s: replaces the %s of other settings, with %s rows", stage.folder, stage.name, f"{rows:,}")
+        elif found and not run.retry_failed:
             _log.warning(
                 "stage %r was finished, but its files or those before it have changed: it is mended", stage.name
             )
@@ -94,6 +101,7 @@ def _source(stage: Source, run: Run) -> Mapping[str, float]:
             # Read again from the start: what is known must still be the same, or it is written anew.
             files.append(store.write_part(folder, index, part, known=known.get(store.part_name(index))))
             _advance(bar, files[-1])
+        store.reopen(folder, files)  # one that is read again may have fewer shards than before
         store.finish(folder, stage, _total(files), files)
         return _totals(bar)
 
@@ -105,15 +113,17 @@ def _map(stage: Map, run: Run) -> Mapping[str, float]:
     assert isinstance(made_from, dict)
     done = store.trusted(folder, made_from)
     if run.retry_failed:
-        done = {name: file for name, file in done.items() if name not in _with_failures(stage, run)}
-    store.reopen(folder, done.values())
+        again = _with_failures(stage, run)
+        done = {name: file for name, file in done.items() if name not in again}
     missing = [index for index, name in enumerate(made_from) if name not in done]
     with run.display(stage, sum(parts[index].rows for index in missing)) as bar:
         if missing:
             for side in stage.after[1:]:
                 store.check(run.folder / side.folder, side)
-            shards = _Shards(stage, run, parts, made_from, bar)
+            shards = _Shards(stage, run, parts, made_from)
             with stage.open(Workspace(folder, run.folder, bar, run.stop)) as resource:
+                # Only now: what is to be made anew stays as long as nobody is there to make it.
+                store.reopen(folder, done.values())
                 if inspect.iscoroutinefunction(stage.fn):
                     asyncio.run(_concurrently(stage.fn, resource, shards, missing))
                 else:
@@ -122,6 +132,8 @@ def _map(stage: Map, run: Run) -> Mapping[str, float]:
                         rows = shards.read(index)
                         _advance(bar, shards.keep(index, rows, stage.fn(rows, resource)))
             done |= shards.kept
+        else:
+            store.reopen(folder, done.values())
         files = [done[name] for name in made_from]
         counts = _total(files)
         if stage.same_rows:
@@ -153,7 +165,6 @@ class _Shards:
     run: Run
     parts: Sequence[File]
     made_from: Mapping[str, str]
-    bar: Progress
     kept: dict[str, File] = field(default_factory=dict)
 
     def read(self, index: int) -> pa.Table:
@@ -184,10 +195,9 @@ async def _concurrently(
     running: dict[asyncio.Future[pa.Table], tuple[int, pa.Table]] = {}
     waiting = iter(missing)
     stop, ahead = shards.run.stop, max(1, shards.stage.rows_ahead)
-    index: int | None = 0
     try:
         while True:
-            while not stop.requested and sum(rows.num_rows for _, rows in running.values()) < ahead:
+            while not stop.requested and sum(max(1, rows.num_rows) for _, rows in running.values()) < ahead:
                 if (index := next(waiting, None)) is None:
                     break
                 rows = await asyncio.to_thread(shards.read, index)

@@ -64,10 +64,10 @@ def _open(
     workspace: Workspace, *, config: Config, written_by: prompts.Prompts, hashes: dict[str, str]
 ) -> Iterator[Generator]:
     def answered(response: Response, fresh: bool) -> None:
-        workspace.progress.advance(
-            0, 0, requests=1, replayed=int(not fresh), prompt_tokens=response.prompt_tokens,
-            cached_tokens=response.cached_tokens, output_tokens=response.output_tokens,
-        )  # fmt: skip
+        tokens = {"prompt_tokens": response.prompt_tokens, "cached_tokens": response.cached_tokens}
+        tokens |= {"output_tokens": response.output_tokens}
+        # Tokens of an answer out of the journal were computed by another run.
+        workspace.progress.advance(0, 0, requests=1, replayed=int(not fresh), **(tokens if fresh else {}))
 
     kind = plugins.load("engines", config.engine.kind)
     with journal.opened(workspace.run) as answers, kind.open(config.engine) as engine:
@@ -141,7 +141,8 @@ def _judge(generator: Generator, status: str, reason: str | None, detail: str | 
         generator.last_failure = f"{reason}: {detail}"
     generator.progress.advance(1, int(status == OK))
     if generator.rows >= MIN_ROWS_TO_JUDGE and generator.failed > generator.config.max_failed * generator.rows:
-        raise _over_budget(generator.failed, generator.rows, f"the last one with {generator.last_failure}")
+        most = generator.config.max_failed
+        raise _over_budget(generator.failed, generator.rows, most, f"the last one with {generator.last_failure}")
 
 
 def within_budget(counts: Mapping[str, int], *, most: float) -> None:
@@ -149,11 +150,12 @@ def within_budget(counts: Mapping[str, int], *, most: float) -> None:
     failed = {name: number for name, number in counts.items() if name.startswith(f"{FAILED}/")}
     rows = sum(counts.values())
     if sum(failed.values()) > most * rows:
-        raise _over_budget(sum(failed.values()), rows, ", ".join(f"{name} {n}" for name, n in failed.items()))
+        raise _over_budget(sum(failed.values()), rows, most, ", ".join(f"{name} {n}" for name, n in failed.items()))
 
 
-def _over_budget(failed: int, rows: int, how: str) -> BudgetError:
+def _over_budget(failed: int, rows: int, most: float, how: str) -> BudgetError:
     return BudgetError(
         f"{failed:,} of {rows:,} rows failed in the engine, {how}",
-        fix="mend the cause and run again with --retry-failed (what was answered is kept), or raise `max_failed`",
+        fix="mend the cause and run again with --retry-failed (what was answered is kept), "
+        f"or raise `max_failed` ({most:g})",
     )

@@ -354,3 +354,25 @@ def test_a_key_that_no_header_can_carry_is_named_without_its_value(
 def test_an_address_is_an_address(url: str) -> None:
     with pytest.raises(ConfigError, match=r"engine.url: string should match pattern"):
         parse(Settings, {"kind": "server", "model": "m", "url": url}, where="engine")
+
+
+@pytest.mark.parametrize(
+    ("url", "variables", "said"),
+    [
+        ("http://a:b/v1", {}, "cannot be asked"),
+        ("http://127.0.0.1:99999/v1", {}, "cannot be asked"),
+        ("http://xn--a/v1", {}, "cannot be asked"),
+        ("http://127.0.0.1:9/v1", {"ALL_PROXY": "socks5://127.0.0.1:9"}, "cannot be asked: ImportError"),
+        ("http://127.0.0.1:9/v1", {"HTTP_PROXY": "gopher://127.0.0.1:9"}, "cannot be asked: ValueError"),
+        ("https://127.0.0.1:9/v1", {"SSL_CERT_FILE": "/no/such/file"}, "cannot be asked: FileNotFoundError"),
+    ],
+)
+def test_an_address_or_proxy_that_is_none_stops_the_run_with_one_message(
+    monkeypatch: pytest.MonkeyPatch, url: str, variables: dict[str, str], said: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings(kind="server", model="m", url=url, patience=0.1)
+    with pytest.raises(ModelError, match=said) as caught:
+        asyncio.run(ServerEngine(settings).complete(REQUEST))
+    assert "correct engine.url" in caught.value.fix

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from synth import store
-from synth.errors import BudgetError, Stopped, StoreError, VerifyError
+from synth.errors import BudgetError, ModelError, Stopped, StoreError, VerifyError
 from synth.executors import local
 from synth.stage import Fold, Map, Source, Stage, Workspace
 from synth.stop import Stop
@@ -397,3 +397,64 @@ def test_after_the_grace_time_shards_under_way_are_broken_off(tmp_path: Path) ->
     first = source(numbers(1))
     with pytest.raises(Stopped):
         local.run([first, doubled(first, fn=fn)], tmp_path, Silent(), stop)
+
+
+def test_a_damaged_manifest_is_set_aside_and_its_stage_made_anew(tmp_path: Path) -> None:
+    stages = chain(Counting(), Counting())
+    local.run(stages, tmp_path, Silent())
+    manifest = tmp_path / stages[1].folder / store.MANIFEST
+    whole = manifest.read_bytes()
+    manifest.write_bytes(b"")
+    with pytest.raises(StoreError, match=r"manifest.json: damaged.*set aside") as caught:
+        local.run(stages, tmp_path, Silent())
+    assert "run the same command again" in caught.value.fix
+    assert names(local.run(stages, tmp_path, Silent())) == ["first"]
+    assert manifest.read_bytes() == whole
+
+
+def test_shards_to_retry_stay_until_the_engine_is_there(tmp_path: Path) -> None:
+    @contextlib.contextmanager
+    def dead(workspace: Workspace) -> Iterator[int]:
+        raise ModelError("no engine")
+        yield 0
+
+    def failing(rows: pa.Table, _: Any) -> pa.Table:
+        return rows.append_column(FATES.field("status"), pa.array(["failed"] * rows.num_rows)).append_column(
+            FATES.field("reason"), pa.array(["timeout"] * rows.num_rows)
+        )
+
+    first = source(numbers(1), numbers(2))
+    second = doubled(first, writes=FATES, fn=failing)
+    local.run([first, second], tmp_path, Silent())
+    before = {path.name: path.read_bytes() for path in (tmp_path / second.folder).iterdir()}
+    with pytest.raises(ModelError):
+        local.run([first, replace(second, open=dead)], tmp_path, Silent(), retry_failed=True)
+    assert {path.name: path.read_bytes() for path in (tmp_path / second.folder).iterdir()} == before
+
+
+def test_a_source_that_has_fewer_shards_at_resume_leaves_none_over(tmp_path: Path) -> None:
+    def broken() -> Iterator[pa.Table]:
+        yield from (numbers(1), numbers(2), numbers(3))
+        raise StoreError("full")
+
+    with pytest.raises(StoreError):
+        local.run([replace(source(), read=broken)], tmp_path, Silent())
+    now = source(numbers(1))
+    local.run([now], tmp_path, Silent())
+    assert sorted(path.name for path in (tmp_path / now.folder).iterdir()) == ["manifest.json", "part-00000.parquet"]
+
+
+def test_empty_shards_are_not_all_begun_at_once(tmp_path: Path) -> None:
+    under_way, most = 0, 0
+
+    async def fn(rows: pa.Table, _: Any) -> pa.Table:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        return rows
+
+    first = source(*(numbers() for _ in range(30)))
+    local.run([first, doubled(first, fn=fn, rows_ahead=4)], tmp_path, Silent())
+    assert most <= 4
