@@ -12,39 +12,23 @@ content behind it. So a shard that is damaged, deleted or made anew calls for ju
 a stage that comes out the same as before calls for none.
 """
 
-import contextlib
 import hashlib
 import json
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synth import schemas
+from synth import ledger, schemas
 from synth.errors import StoreError
-from synth.files import append_line, as_store_error, remove, sha256, sync, write_atomically
+from synth.files import as_store_error, remove, sha256, sync, write_atomically
+from synth.ledger import File
 from synth.stage import Fold, Map, Stage
 
 MANIFEST = "manifest.json"
-PARTS = "parts.jsonl"
-
-
-@dataclass(frozen=True)
-class File:
-    """One file of a stage."""
-
-    name: str
-    rows: int
-    bytes: int
-    sha256: str
-    made_from: str = ""
-    """Hash of the content that it was made from; empty for a source."""
-    counts: Mapping[str, int] = field(default_factory=dict)
-    """Its rows by fate (schemas.counts); empty for a file of a fold."""
 
 
 @dataclass(frozen=True)
@@ -91,32 +75,15 @@ def write_part(folder: Path, index: int, rows: pa.Table, made_from: str = "", kn
     file = File(part_name(index), rows.num_rows, len(data), hashlib.sha256(data).hexdigest(), made_from, counts)
     if file != known:
         write_atomically(folder / file.name, data)
-        append_line(folder / PARTS, _line(file))
+        ledger.note(folder, file)
     return file
-
-
-def _line(file: File) -> bytes:
-    text = json.dumps(asdict(file), separators=(",", ":")).encode()
-    return b"%08x %s" % (zlib.crc32(text), text)
-
-
-def noted(folder: Path) -> dict[str, File]:
-    """Return the newest entry per shard of a stage that is still running; torn and damaged lines are skipped."""
-    found = {}
-    with as_store_error(f"{folder / PARTS}: cannot be read"), contextlib.suppress(FileNotFoundError):
-        for line in (folder / PARTS).read_bytes().splitlines():
-            with contextlib.suppress(ValueError, TypeError, KeyError):
-                if int(line[:8], 16) == zlib.crc32(line[9:]):
-                    file = File(**json.loads(line[9:]))
-                    found[file.name] = file
-    return found
 
 
 def trusted(folder: Path, made_from: Mapping[str, str] | None) -> dict[str, File]:
     """Return what of an unfinished or outdated stage still holds: noted, there, of the right size, and made from what
     is there now (`made_from`, by name; null for a source, whose content is compared as it is read again)."""
     there = manifest(folder)
-    entries = {file.name: file for file in there.files} if there else noted(folder)
+    entries = {file.name: file for file in there.files} if there else ledger.noted(folder)
     return {
         name: file
         for name, file in entries.items()
@@ -131,20 +98,6 @@ def _is_whole(folder: Path, file: File) -> bool:
         return False
 
 
-def reopen(folder: Path, keep: Iterable[File]) -> None:
-    """Make a stage's folder ready to be gone on with: only `keep` is noted, and nothing else is there."""
-    with as_store_error(f"{folder}: cannot be made ready"):
-        folder.mkdir(parents=True, exist_ok=True)
-        kept = {file.name: file for file in keep}
-        write_atomically(folder / PARTS, b"".join(_line(file) + b"\n" for file in kept.values()))
-        (folder / MANIFEST).unlink(missing_ok=True)
-        for path in folder.iterdir():
-            if path.is_file() and path.name not in kept and path.name != PARTS and path.suffix != ".damaged":
-                path.unlink()
-        sync(folder)
-        sync(folder.parent)
-
-
 def sweep(run: Path) -> None:
     """Remove what a killed process left half-made in a run's folder. Only the run's owner may."""
     with as_store_error(f"{run}: cannot be swept"):
@@ -153,7 +106,7 @@ def sweep(run: Path) -> None:
                 old.rename(run / old.name[1:-4])
         for leftover in [*run.glob(".*.new"), *run.glob(".*.old")]:
             remove(leftover)
-        ledgers = [path for path in run.glob(f"*/{PARTS}") if (path.parent / MANIFEST).exists()]
+        ledgers = [path for path in run.glob(f"*/{ledger.FILE}") if (path.parent / MANIFEST).exists()]
         for leftover in [*run.glob(".*.tmp"), *run.glob("*/.*.tmp"), *ledgers]:
             leftover.unlink(missing_ok=True)
 
@@ -294,7 +247,7 @@ def finish(folder: Path, stage: Stage, counts: Mapping[str, int], files: Sequenc
     raw = json.loads(json.dumps(asdict(made)))
     write_atomically(folder / MANIFEST, json.dumps({**raw, "checksum": _checksum(raw)}, indent=1).encode())
     with as_store_error(f"{folder}: cannot be tidied"):
-        (folder / PARTS).unlink(missing_ok=True)
+        (folder / ledger.FILE).unlink(missing_ok=True)
     return made
 
 

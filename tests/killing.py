@@ -20,7 +20,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from synth import config, pipeline, store, timings
+from synth import config, ledger, pipeline, store, timings
 from synth.stage import Stage
 from synth.verify import verify
 from tests.llm_server import LlmServer
@@ -129,7 +129,7 @@ class Killer:
         try:
             if target >= 0:
                 folder = run / stages[target].folder
-                signs = (folder / store.PARTS, folder.with_name(f".{folder.name}.new"), folder / store.MANIFEST)
+                signs = (folder / ledger.FILE, folder.with_name(f".{folder.name}.new"), folder / store.MANIFEST)
                 while process.poll() is None and not any(map(os.path.exists, signs)):
                     time.sleep(0.001)
             time.sleep(self.draw.random() * 1.2 * times[stages[target].name if target >= 0 else START])

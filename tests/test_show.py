@@ -7,8 +7,9 @@ from rich.console import Console, RenderableType
 
 from synth import schemas, show, store
 from synth.errors import ConfigError, StoreError
+from synth.ledger import File
 from synth.stage import Source
-from synth.store import File, Manifest
+from synth.store import Manifest
 
 HOSTILE = "\x1b[31mred\x1b]0;owned\x07 [bold]markup[/bold] :smile: \x9b2J \u202egnp"
 

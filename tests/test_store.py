@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth import files, store
+from synth import files, ledger, store
 from synth.errors import StoreError
 from synth.stage import Stage
 
@@ -26,7 +26,7 @@ def test_a_manifest_names_every_file_and_reads_back(tmp_path: Path) -> None:
         fingerprint=STAGE.fingerprint,
         schema=("id: string",),
         files=(
-            store.File(
+            ledger.File(
                 "part-00000.parquet", 2, len(data), files.sha256(tmp_path / "part-00000.parquet"), "", {"ok": 2}
             ),
         ),
@@ -82,9 +82,9 @@ def test_a_flipped_bit_in_a_manifest_is_found(tmp_path: Path, at: float) -> None
 
 def test_only_whole_lines_of_whole_files_are_trusted(tmp_path: Path) -> None:
     entries = [store.write_part(tmp_path, n, ROWS, made_from=str(n)) for n in range(4)]
-    lines = (tmp_path / store.PARTS).read_bytes().splitlines()
+    lines = (tmp_path / ledger.FILE).read_bytes().splitlines()
     lines[1] = lines[1].replace(b'"rows":2', b'"rows":3')  # damaged
-    (tmp_path / store.PARTS).write_bytes(b"\n".join([*lines[:3], lines[3][:-5]]))  # and torn
+    (tmp_path / ledger.FILE).write_bytes(b"\n".join([*lines[:3], lines[3][:-5]]))  # and torn
     found = store.trusted(tmp_path, {store.part_name(n): str(n) for n in range(4)})
     assert found == {"part-00000.parquet": entries[0], "part-00002.parquet": entries[2]}
     assert store.trusted(tmp_path, {"part-00000.parquet": "other"}) == {}
@@ -94,20 +94,8 @@ def test_only_whole_lines_of_whole_files_are_trusted(tmp_path: Path) -> None:
     assert store.trusted(tmp_path, None) == {"part-00002.parquet": entries[2]}
 
 
-def test_a_folder_that_is_gone_on_with_holds_what_is_kept_and_no_more(tmp_path: Path) -> None:
-    entries = [store.write_part(tmp_path, n, ROWS) for n in range(3)]
-    (tmp_path / ".part-00000.parquet.damaged").touch()
-    store.reopen(tmp_path, entries[:1])
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        ".part-00000.parquet.damaged",
-        "part-00000.parquet",
-        "parts.jsonl",
-    ]
-    assert store.noted(tmp_path) == {"part-00000.parquet": entries[0]}
-
-
 FILES = st.builds(
-    store.File,
+    ledger.File,
     name=st.text(max_size=20),
     rows=st.integers(0, 2**40),
     bytes=st.integers(0, 2**60),
@@ -121,7 +109,7 @@ FILES = st.builds(
     files=st.lists(FILES, max_size=5), counts=st.dictionaries(st.text(max_size=9), st.integers(0, 2**50), max_size=4)
 )
 def test_any_manifest_reads_back_as_it_was(
-    files: list[store.File], counts: dict[str, int], tmp_path_factory: pytest.TempPathFactory
+    files: list[ledger.File], counts: dict[str, int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("manifest")
     made = store.finish(folder, STAGE, counts, files)
@@ -133,7 +121,7 @@ def test_a_manifest_with_anything_in_it_is_read_right_or_refused(
     data: bytes, at: int, cut: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("manifest")
-    made = store.finish(folder, STAGE, {"ok": 1}, [store.File("part-00000.parquet", 1, 2, "ab")])
+    made = store.finish(folder, STAGE, {"ok": 1}, [ledger.File("part-00000.parquet", 1, 2, "ab")])
     path = folder / store.MANIFEST
     whole = path.read_bytes()
     at %= len(whole)
@@ -142,19 +130,6 @@ def test_a_manifest_with_anything_in_it_is_read_right_or_refused(
         assert store.manifest(folder) == made
     except StoreError as error:
         assert "not a manifest" in error.what  # noqa: PT017
-
-
-@given(files=st.lists(FILES.filter(lambda file: file.name), min_size=1, max_size=5, unique_by=lambda file: file.name),
-       at=st.integers(0, 10**6), junk=st.binary(max_size=20))  # fmt: skip
-def test_a_ledger_with_junk_in_it_never_gives_what_was_not_written(
-    files: list[store.File], at: int, junk: bytes, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp("ledger")
-    whole = b"".join(store._line(file) + b"\n" for file in files)
-    at %= len(whole)
-    (folder / store.PARTS).write_bytes(whole[:at] + junk + whole[at + len(junk) :])
-    wanted = {file.name: file for file in files}
-    assert all(wanted.get(name) == file for name, file in store.noted(folder).items())
 
 
 def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) -> None:

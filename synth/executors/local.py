@@ -18,12 +18,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth import schemas, store, timings
+from synth import ledger, schemas, store, timings
 from synth.errors import ModelError, Stopped, StoreError, VerifyError
 from synth.files import fresh_folder, replace_folder
+from synth.ledger import File
 from synth.stage import Fold, Map, Progress, Source, Stage, Workspace
 from synth.stop import Stop
-from synth.store import File
 
 Display = Callable[[Stage, int | None], AbstractContextManager[Any]]
 """Opens the display of one stage: `display(stage, rows to come, or null when unknown)`."""
@@ -92,7 +92,7 @@ def _wants_to_run(stage: Stage, run: Run) -> bool:
 def _source(stage: Source, run: Run) -> Mapping[str, float]:
     folder = run.folder / stage.folder
     known = store.trusted(folder, None)
-    store.reopen(folder, known.values())
+    ledger.reopen(folder, known.values())
     files = []
     with run.display(stage, None) as bar:
         for index, rows in enumerate(stage.read()):
@@ -101,7 +101,7 @@ def _source(stage: Source, run: Run) -> Mapping[str, float]:
             # Read again from the start: what is known must still be the same, or it is written anew.
             files.append(store.write_part(folder, index, part, known=known.get(store.part_name(index))))
             _advance(bar, files[-1])
-        store.reopen(folder, files)  # one that is read again may have fewer shards than before
+        ledger.reopen(folder, files)  # one that is read again may have fewer shards than before
         store.finish(folder, stage, _total(files), files)
         return _totals(bar)
 
@@ -123,7 +123,7 @@ def _map(stage: Map, run: Run) -> Mapping[str, float]:
             shards = _Shards(stage, run, parts, made_from)
             with stage.open(Workspace(folder, run.folder, bar, run.stop)) as resource:
                 # Only now: what is to be made anew stays as long as nobody is there to make it.
-                store.reopen(folder, done.values())
+                ledger.reopen(folder, done.values())
                 if inspect.iscoroutinefunction(stage.fn):
                     asyncio.run(_concurrently(stage.fn, resource, shards, missing))
                 else:
@@ -133,7 +133,7 @@ def _map(stage: Map, run: Run) -> Mapping[str, float]:
                         _advance(bar, shards.keep(index, rows, stage.fn(rows, resource)))
             done |= shards.kept
         else:
-            store.reopen(folder, done.values())
+            ledger.reopen(folder, done.values())
         files = [done[name] for name in made_from]
         counts = _total(files)
         if stage.same_rows:
@@ -146,7 +146,7 @@ def _map(stage: Map, run: Run) -> Mapping[str, float]:
 def _with_failures(stage: Map, run: Run) -> set[str]:
     """Return the names of a map's shards in which it failed rows that the stage before had not."""
     found = store.manifest(run.folder / stage.folder)
-    entries = found.files if found else store.noted(run.folder / stage.folder).values()
+    entries = found.files if found else ledger.noted(run.folder / stage.folder).values()
     before = {
         file.name: _failed(file) for file in store.finished(run.folder / stage.after[0].folder, stage.after[0]).parts
     }

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from synth import store
+from synth import ledger, store
 from synth.errors import BudgetError, ModelError, Stopped, StoreError, VerifyError
 from synth.executors import local
 from synth.stage import Fold, Map, Source, Stage, Workspace
@@ -383,7 +383,7 @@ def test_asked_to_stop_shards_under_way_may_come_to_their_end(tmp_path: Path) ->
     second = doubled(first, fn=fn, rows_ahead=3)
     with pytest.raises(Stopped):
         local.run([first, second], tmp_path, Silent(), stop)
-    assert sorted(store.noted(tmp_path / second.folder)) == ["part-00000.parquet", "part-00001.parquet"]
+    assert sorted(ledger.noted(tmp_path / second.folder)) == ["part-00000.parquet", "part-00001.parquet"]
 
 
 def test_after_the_grace_time_shards_under_way_are_broken_off(tmp_path: Path) -> None:
