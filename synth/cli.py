@@ -40,9 +40,15 @@ class Commands(click.Group):
     """Turns errors into one message and an exit code, in one place."""
 
     def invoke(self, context: click.Context) -> Any:
-        from synth.terminal import open_all, standard_output
+        from synth.terminal import open_all, standard_error
 
         open_all()
+        with standard_error():
+            return self._invoke(context)
+
+    def _invoke(self, context: click.Context) -> Any:
+        from synth.terminal import standard_output
+
         try:
             with standard_output():
                 return super().invoke(context)

@@ -83,15 +83,28 @@ def standard_output() -> Iterator[None]:
         if stream is not None:
             stream.flush()
     except BrokenPipeError:
-        _discard()
+        _discard(sys.stdout)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
             raise
-        _discard()
+        _discard(sys.stdout)
         raise StoreError(f"standard output cannot be written: {error.strerror}", fix="send it elsewhere") from error
 
 
-def _discard() -> None:
-    """Let what is still in the buffer go nowhere, or the interpreter would try once more as it ends."""
+@contextlib.contextmanager
+def standard_error() -> Iterator[None]:
+    """What cannot be written to stderr in the end is lost, and does not change the exit code."""
+    try:
+        yield
+    finally:
+        try:
+            if sys.stderr is not None:
+                sys.stderr.flush()
+        except (OSError, ValueError):
+            _discard(sys.stderr)
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what is still in the buffer go nowhere, or the interpreter would try once more as it ends, and exit with 120."""
     with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
