@@ -31,7 +31,7 @@ Exit codes:
   5  a folder is full, read-only, damaged, or in use by another run
   6  verify: something does not add up
   7  too many rows failed: stopped, can be resumed
-  8  ended early by SIGTERM, SIGINT or --max-time: all is whole, can be resumed
+  8  ended early by SIGTERM, SIGHUP, SIGINT or --max-time: all is whole, can be resumed
   130  left at once, on a second SIGINT: can be resumed
 """
 
