@@ -98,7 +98,7 @@ class Journal:
         await saved
 
     def flush(self) -> None:
-        """Commit answers whose rows were cancelled before they could wait for it: they were paid for."""
+        """Commit what is still waiting, its rows cancelled: it was paid for. Once more is no harm, if a commit has just ended."""
         if self._waiting:
             self._commit([(key, body) for key, body, _ in self._waiting])
             self._waiting = []

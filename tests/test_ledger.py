@@ -6,17 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synth import ledger, store
+from tests.strategies import FILES
 
 ROWS = pa.table({"id": ["a", "b"]})
-FILES = st.builds(
-    ledger.File,
-    name=st.text(max_size=20),
-    rows=st.integers(0, 2**40),
-    bytes=st.integers(0, 2**60),
-    sha256=st.text("0123456789abcdef", min_size=64, max_size=64),
-    made_from=st.text(max_size=40),
-    counts=st.dictionaries(st.text(max_size=20), st.integers(0, 2**40), max_size=4),
-)
 
 
 def test_a_folder_that_is_gone_on_with_holds_what_is_kept_and_no_more(tmp_path: Path) -> None:

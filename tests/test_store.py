@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from synth import files, ledger, store
 from synth.errors import StoreError
 from synth.stage import Stage
+from tests.strategies import FILES
 
 ROWS = pa.table({"id": ["a", "b"]})
 STAGE = Stage(name="made", does="make rows", writes=ROWS.schema)
@@ -92,17 +93,6 @@ def test_only_whole_lines_of_whole_files_are_trusted(tmp_path: Path) -> None:
     assert store.trusted(tmp_path, None) == {"part-00002.parquet": entries[2]}
     (tmp_path / "part-00000.parquet").unlink()
     assert store.trusted(tmp_path, None) == {"part-00002.parquet": entries[2]}
-
-
-FILES = st.builds(
-    ledger.File,
-    name=st.text(max_size=20),
-    rows=st.integers(0, 2**40),
-    bytes=st.integers(0, 2**60),
-    sha256=st.text("0123456789abcdef", min_size=64, max_size=64),
-    made_from=st.text(max_size=40),
-    counts=st.dictionaries(st.text(max_size=20), st.integers(0, 2**40), max_size=4),
-)
 
 
 @given(

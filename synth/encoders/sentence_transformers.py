@@ -94,7 +94,7 @@ def _load(settings: Settings) -> Any:
     except ImportError as error:
         raise ModelError(
             f"sentence-transformers cannot be imported: {error}",
-            fix="set up the environment with `make setup`, or use `embedder: {kind: hashing}` for a dry run",
+            fix="set up the environment with `make env`, or use `embedder: {kind: hashing}` for a dry run",
         ) from error
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
