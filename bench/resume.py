@@ -25,7 +25,7 @@ CONFIG = """
 name: run
 outputs: {outputs}
 corpus: {{path: {corpus}}}
-tasks: {{retrieval: {{queries_per_passage: {queries}}}}}
+tasks: {{retrieval: {{rows_per_passage: {queries}}}}}
 engine: {{kind: scripted, in_flight: 128}}
 embedder: {{kind: hashing, dimensions: 64}}
 shard_rows: {shard}

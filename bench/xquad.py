@@ -2,7 +2,7 @@
 
     python bench/xquad.py xquad.en.json /tmp/xquad.jsonl
     synth run configs/quickstart.yaml --set corpus.path=/tmp/xquad.jsonl --set corpus.licence=CC-BY-SA-4.0 \
-        --set name=xquad --set tasks.retrieval.queries_per_passage=1
+        --set name=xquad --set tasks.retrieval.rows_per_passage=1
 """
 
 import json

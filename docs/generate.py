@@ -110,11 +110,18 @@ def cli_page() -> str:
     parts = ["# The commands\n"]
     context = click.Context(main, info_name="synth", max_content_width=100, terminal_width=100)
     parts.append(f"```\n{main.get_help(context)}\n```\n")
-    for name in sorted(main.commands):
-        command = main.commands[name]
-        inner = click.Context(command, info_name=name, parent=context, max_content_width=100, terminal_width=100)
-        parts.append(f"## synth {name}\n\n```\n{command.get_help(inner)}\n```\n")
+    parts += commands(main, context)
     return HEAD + "\n".join(parts).rstrip() + "\n"
+
+
+def commands(group: click.Group, context: click.Context) -> Iterator[str]:
+    """Describe the commands of a group, and those of the groups inside it."""
+    for name in sorted(group.commands):
+        command = group.commands[name]
+        inner = click.Context(command, info_name=name, parent=context, max_content_width=100, terminal_width=100)
+        yield f"## {inner.command_path}\n\n```\n{command.get_help(inner)}\n```\n"
+        if isinstance(command, click.Group):
+            yield from commands(command, inner)
 
 
 PAGES = {"config.md": config_page, "rows.md": rows_page, "cli.md": cli_page}

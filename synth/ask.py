@@ -58,6 +58,10 @@ class Line:
     """Once it is requested, nothing more is asked: `Stopped` ends each row at its next question."""
     answered: Callable[[Response, bool], None] = lambda response, fresh: None
     """Told of every answer, and whether the engine was asked for it."""
+    seed: int = 0
+    """The run's: of questions that rows share."""
+    pending: dict[str, asyncio.Future[Response]] = field(default_factory=dict)
+    """Questions that are being asked, by key: a row that has the same one waits for its answer."""
 
 
 @dataclass
@@ -69,24 +73,43 @@ class RowAsk:
     asked: list[Asked] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
 
-    async def __call__(self, step: str, answer: type[Answer], **variables: Any) -> Answer:
+    async def __call__(self, step: str, answer: type[Answer], *, share: str = "", **variables: Any) -> Answer:
         try:
             messages = self.line.prompts.render(step, variables)
         except ConfigError as error:  # of this row's values: what is wrong for all was found before the first
             raise Unanswered(FAILED, "template", error.what) from error
-        seed = stable_seed(self.seed, step, len(self.keys))
+        seed = stable_seed(
+            *(("shared", self.line.seed, share) if share else (self.seed,)), step, 0 if share else len(self.keys)
+        )
         request = Request(messages, schema_of(answer), self.line.settings.sampling, seed)
         key = request.key(self.line.settings.identity)
         self.keys.append(key)
         response = self.line.journal.get(key)
-        fresh = response is None
+        fresh = response is None and key not in self.line.pending
         if response is None:
-            self.line.stop.check()
-            response = await self._complete(request)
-            await self.line.journal.put(key, response)
+            response = await self._shared(key, request)
         self.line.answered(response, fresh)
         self.asked.append(Asked(step, request, response))
         return parse(response, answer)
+
+    async def _shared(self, key: str, request: Request) -> Response:
+        """Ask the engine, unless another row is asking it the same: then wait for what that one gets."""
+        if key in self.line.pending:
+            return await asyncio.shield(self.line.pending[key])
+        self.line.stop.check()
+        self.line.pending[key] = answer = asyncio.get_running_loop().create_future()
+        try:
+            response = await self._complete(request)
+            await self.line.journal.put(key, response)
+            answer.set_result(response)
+        except BaseException as error:
+            # What ends the row ends those that wait with it; what is cancelled (`CancelledError`) they see themselves.
+            answer.set_exception(error) if isinstance(error, Exception) else answer.cancel()
+            raise
+        finally:
+            answer.cancelled() or answer.exception()  # seen: nobody need wait for it
+            del self.line.pending[key]
+        return response
 
     async def _complete(self, request: Request) -> Response:
         deadline = self.line.settings.deadline

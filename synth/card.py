@@ -19,12 +19,19 @@ from jinja2.sandbox import SandboxedEnvironment
 from synth import __version__
 from synth.config import Config
 from synth.figures import Step
-from synth.schemas import DATASET
+from synth.schemas import DATASET, SCORED_PAIRS
 from synth.visible import one_line
 
 _TEMPLATE = Path(__file__).parent / "data" / "card.md.j2"
 _SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M")]
 _SIZES += [(10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B")]
+_CATEGORIES = {
+    "retrieval": "text-retrieval",
+    "code": "text-retrieval",
+    "bitext": "translation",
+    "classification": "text-classification",
+}
+"""The Hub's categories of tasks; those not listed are `sentence-similarity`."""
 # Licences that the Hub knows by id and that data is published under; any other is `other`, with its name beside it.
 _LICENCES = re.compile(
     r"apache-2\.0|mit|bsd-3-clause|a?gpl-3\.0|unlicense|odbl|odc-by|pddl|cdla-permissive-2\.0|cc|cc0-1\.0|"
@@ -63,8 +70,13 @@ def facts(config: Config) -> dict[str, Any]:
         "validation": config.publish.validation,
         "rules": {
             f"{name}.{key}": value
-            for name in ("score", "dedup", "negatives")
-            for key, value in getattr(config, name).model_dump(mode="json").items()
+            for name in (
+                "score",
+                "dedup",
+                "negatives",
+                *(["decontamination"] if config.decontamination.benchmarks else []),
+            )
+            for key, value in getattr(config, name).model_dump(mode="json", exclude={"benchmarks"}).items()
         },
         "template": hashlib.blake2b(_TEMPLATE.read_bytes(), digest_size=6).hexdigest(),
     }
@@ -119,24 +131,33 @@ def _counts(counts: Mapping[str, int]) -> str:
 def header(facts: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     """Write the YAML header that the Hub and `datasets` read."""
     rows = figures["rows"]
-    languages = sorted({*figures["query_languages"], *figures["passage_languages"]} - {"", "und"})
-    fields = {
+    languages = sorted({*figures["query_languages"], *figures["positive_languages"]} - {"", "und"})
+    fields: dict[str, Any] = {
         "pretty_name": facts["name"],
         **({"language": languages} if languages else {}),
         **_licence(facts["licence"] or "unknown"),
-        "task_categories": ["sentence-similarity", "text-retrieval"],
+        "task_categories": sorted(
+            {_CATEGORIES.get(task, "sentence-similarity") for task in figures["tasks"]} | {"sentence-similarity"}
+        ),
         "size_categories": [next((size for limit, size in _SIZES if rows < limit), "10B<n<100B")],
         "tags": ["synthetic", "embeddings", "hard-negatives", "query-generation"],
-        "configs": [
-            {
-                "config_name": "default",
-                "data_files": [{"split": split, "path": f"data/{split}-*.parquet"} for split in figures["splits"]],
-            }
-        ],
+        "configs": [_files("default", "data", figures["splits"])],
         # Splits are left out: they would need the size in bytes that `datasets` will give them in its own cache.
-        "dataset_info": {"features": [_feature(field) for field in DATASET]},
+        "dataset_info": [_features("default", DATASET)],
     }
+    if figures["scored_pairs"]:
+        fields["configs"].append(_files("scored_pairs", "scored_pairs", figures["scored_pairs"]))
+        fields["dataset_info"].append(_features("scored_pairs", SCORED_PAIRS))
     return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _files(config: str, folder: str, splits: Iterable[str]) -> dict[str, Any]:
+    files = [{"split": split, "path": f"{folder}/{split}-*.parquet"} for split in splits]
+    return {"config_name": config, "data_files": files, **({"default": True} if config == "default" else {})}
+
+
+def _features(config: str, schema: pa.Schema) -> dict[str, Any]:
+    return {"config_name": config, "features": [_feature(field) for field in schema]}
 
 
 def _licence(name: str) -> dict[str, str]:

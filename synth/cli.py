@@ -103,10 +103,14 @@ def _remember(context: click.Context, _: click.Parameter, value: bool) -> bool:
     return value
 
 
-def _takes_config(limit: str = "Read only so many documents of the corpus.") -> Callable[[F], F]:
+def _takes_config(
+    limit: str | None = "Read only so many documents of the corpus.", *, required: bool = True
+) -> Callable[[F], F]:
+    """Give a command the arguments that all have; one without `limit` has no -n."""
+
     def decorate(command: F) -> F:
         options = [
-            click.argument("config", type=click.Path(path_type=Path)),
+            click.argument("config", type=click.Path(path_type=Path), required=required),
             click.option(
                 "--set",
                 "overrides",
@@ -114,7 +118,7 @@ def _takes_config(limit: str = "Read only so many documents of the corpus.") -> 
                 metavar="KEY=VALUE",
                 help="Override a setting, e.g. score.max_rank=3.",
             ),
-            click.option("-n", "limit", type=click.IntRange(min=1), help=limit),
+            *([click.option("-n", "limit", type=click.IntRange(min=1), help=limit)] if limit else []),
             click.option(
                 "--json",
                 "as_json",
@@ -131,10 +135,16 @@ def _takes_config(limit: str = "Read only so many documents of the corpus.") -> 
     return decorate
 
 
-def _load(config: Path, overrides: tuple[str, ...], limit: int | None) -> "Config":
+def _load(config: Path, overrides: tuple[str, ...], limit: int | None = None) -> "Config":
     from synth.config import load
 
     return load(config, (*overrides, *([f"corpus.limit={limit}"] if limit else ())))
+
+
+def _load_if_given(config: Path | None, overrides: tuple[str, ...]) -> "Config | None":
+    if config is None and overrides:
+        raise click.UsageError("--set: there is no CONFIG whose settings it could override")
+    return None if config is None else _load(config, overrides)
 
 
 def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
@@ -293,3 +303,62 @@ def verify(config: Path, overrides: tuple[str, ...], limit: int | None, as_json:
         if as_json
         else f"all is well: {checked['stages']} stages, {checked['files']} files, {checked['rows']:,} rows in the dataset"
     )
+
+
+@main.group()
+def prompts() -> None:
+    """List, show and render the prompt templates."""
+
+
+@prompts.command("list")
+@_takes_config(None, required=False)
+def list_prompts(config: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """List templates, and check them. Those of CONFIG's tasks, or of all tasks: what each is given and must answer."""
+    import dataclasses
+
+    from synth import show_templates, templates
+    from synth.terminal import results
+    from synth.visible import json_line
+
+    listing = templates.listed(_load_if_given(config, overrides))
+    if as_json:
+        for template in listing.templates:
+            click.echo(json_line(dataclasses.asdict(template)))
+    else:
+        results().print(show_templates.table(listing))
+    for line in show_templates.unused(listing):
+        click.echo(line, err=True)
+
+
+@prompts.command("show")
+@click.argument("name")
+@_takes_config(None, required=False)
+def show_prompt(name: str, config: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Print template NAME, e.g. retrieval/query. On stderr: where it comes from, and what it includes."""
+    import dataclasses
+
+    from synth import show_templates, templates
+    from synth.visible import json_line, visible
+
+    source = templates.source(name, _load_if_given(config, overrides))
+    if as_json:
+        click.echo(json_line(dataclasses.asdict(source)))
+        return
+    click.echo(visible(source.source), nl=not source.source.endswith("\n"))
+    click.echo(show_templates.about(source), err=True)
+
+
+@prompts.command("render")
+@_takes_config(None)
+@click.option("--row", default=0, show_default=True, type=click.IntRange(min=0), help="Number of the row, from 0.")
+def render_prompts(config: Path, overrides: tuple[str, ...], as_json: bool, row: int) -> None:
+    """Show what would be sent for a row of CONFIG, all steps. Starts no engine: the answers are made up."""
+    from synth import show_templates, templates
+    from synth.terminal import results
+    from synth.visible import json_line
+
+    rendered = templates.rendered(_load(config, overrides), row)
+    if as_json:
+        click.echo(json_line(show_templates.as_json(rendered)))
+    else:
+        results().print(show_templates.render(rendered), soft_wrap=True)

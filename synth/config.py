@@ -4,20 +4,24 @@ A key that does not exist is an error with a suggestion, never ignored: `setting
 """
 
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, SerializeAsAny, model_validator
 
-from synth import yamls
+from synth import plugins, yamls
+from synth.benchmarks import Decontamination
+from synth.controls import Controls, TaskScore
 from synth.errors import ConfigError
 from synth.settings import KindSettings, Strict, by_name, of_kind, parse
+from synth.targets import Budget, Cell, Target, cells
 
 Name = Annotated[str, Field(min_length=1)]
 
 
 class Columns(Strict):
-    """Which column of the corpus holds what."""
+    """Which column of the corpus holds what. Text, Markdown and source files have none: each is a document."""
 
     text: Name = "text"
     """The document."""
@@ -27,6 +31,11 @@ class Columns(Strict):
     """Its title."""
     language: Name | None = None
     """ISO 639-1 code of the document; without one, or where it is empty, the language is detected."""
+    parallel: Name | None = None
+    """What the translations of one document share, a string or number; empty for a document that has none."""
+    syntax: Name | None = None
+    """Programming language of the document, if it is code; empty where it is prose. Code is cut into its functions, and
+    its language is not detected."""
 
 
 class Passages(Strict):
@@ -112,13 +121,14 @@ class Personas(Strict):
 
 
 class Score(Strict):
-    """Which scored pairs stay. A threshold belongs to its embedder: calibrate it, or use `min_quantile`."""
+    """Which scored pairs stay, of tasks whose positive is a passage; `tasks.<name>.score` says otherwise for one task.
+    A threshold belongs to its embedder: calibrate it, or use `min_quantile`."""
 
     min_cosine: float | None = Field(None, ge=-1, le=1)
     """Lowest cosine of query and positive. The paper's 0.7 is for its own model: all-MiniLM-L6-v2 gives pairs that
     people wrote a median of 0.59."""
     min_quantile: float | None = Field(None, ge=0, lt=1)
-    """Drop this share of the scored pairs, those of lowest cosine."""
+    """Drop this share of each task's scored pairs, those of lowest cosine."""
     max_rank: int | None = Field(1, ge=1, le=10**12)
     """Round trip: the positive must be among the first `max_rank` passages for its query. null switches it off."""
     candidates: int = Field(100, ge=1, le=10_000)
@@ -182,8 +192,12 @@ class Config(Strict):
     """Of everything random in the run: another seed plans other rows."""
     corpus: Corpus
     personas: Personas = Personas()
-    tasks: Annotated[dict[str, SerializeAsAny[Strict]], by_name("tasks", all_by_default=False), Field(min_length=1)]
+    tasks: Annotated[dict[str, SerializeAsAny[Controls]], by_name("tasks", all_by_default=False), Field(min_length=1)]
     """What to write: settings per task."""
+    targets: list[Target] = Field([])
+    """Accepted rows to come to, cell by cell; without any, each passage is used as `rows_per_passage` says."""
+    budget: Budget = Budget()
+    """What a run with targets may spend."""
     prompts: Name | None = None
     """A folder whose templates take the place of those of the same name in synth's own `prompts/`."""
     engine: Annotated[SerializeAsAny[KindSettings], of_kind("engines", "engine")]
@@ -194,6 +208,8 @@ class Config(Strict):
         {}, validate_default=True
     )
     """Settings per filter; all filters run unless set to `false`."""
+    decontamination: Decontamination = Decontamination()
+    """Benchmarks whose texts are kept out."""
     score: Score = Score()
     dedup: Dedup = Dedup()
     negatives: Negatives = Negatives()
@@ -208,6 +224,29 @@ class Config(Strict):
     def _plain(cls, raw: Any) -> Any:
         yamls.check(raw)
         return raw
+
+    @model_validator(mode="after")
+    def _targets_exist(self) -> "Config":
+        if self.budget != Budget() and not self.targets:
+            raise ConfigError(
+                "budget: there are no `targets` that it could stop short of",
+                fix="add targets; for a run without, see `synth plan`, `-n` and `--max-time`",
+            )
+        _ = self.cells
+        return self
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """The targets, expanded."""
+        return cells(self.targets, self.tasks)
+
+    def score_of(self, task: str) -> TaskScore:
+        """Return what the pairs of a task must reach: where the positive is a passage, `score` fills what is not set."""
+        own = self.tasks[task].score
+        if plugins.load("tasks", task).SHAPE.positive != "passage":
+            return own
+        given = {name: getattr(own, name) for name in own.model_fields_set}
+        return TaskScore(**{**self.score.model_dump(exclude={"candidates"}), **given})
 
     @property
     def folder(self) -> Path:

@@ -1,6 +1,7 @@
 """What a run would ask, before any engine is there: rows, requests, tokens, and the time at a given or measured speed."""
 
 import asyncio
+import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -8,15 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from synth import plugins, prompts, schemas, store, timings, weights
-from synth.ask import Line, RowAsk
+from synth import census, plugins, prompts, rounds, schemas, store, timings, weights
+from synth.allotment import Allotment
+from synth.ask import Line, RowAsk, Unanswered
+from synth.census import Census
 from synth.config import Config
 from synth.engines import Response, scripted
 from synth.passages import estimate_tokens
 from synth.pipeline import Pipeline
 from synth.stage import Stage
 from synth.stages import personas, plan
+from synth.tasks import Unusable
 
 SAMPLE = 200
 """Rows that are rendered to count tokens: enough for a mean within a few per cent."""
@@ -39,20 +44,29 @@ class Estimate:
     speed: str
     """Where the speed behind `seconds` comes from."""
     languages: dict[str, int]
+    tasks: dict[str, int]
+    target_rows: int
+    """Accepted rows that the targets ask for: `rows` are what the first round writes. 0 without targets."""
+    without_room: dict[str, int]
+    """Cells for which the corpus has too few passages: the most rows they can have, were all accepted."""
 
 
 def estimate(config: Config, pipeline: Pipeline, run: Path, tokens_per_second: float | None) -> Estimate:
     """Plan every passage of the finished corpus stage, and render a sample of the rows to count what they would cost."""
-    library = personas.library(config.personas)[: config.personas.candidates]
-    counts: Counter[str] = Counter()
+    counts, groups = _count(pipeline, run)
+    order = [rounds.first(config)] if config.targets else []
+    planner = plan.planner(
+        config, groups.census, [rounds.text(1, rows) for rows in order], groups.of, lambda key, language: ""
+    )
     languages: Counter[str] = Counter()
+    tasks: Counter[str] = Counter()
     rows = 0
     sample: list[dict[str, Any]] = []
-    for passages in store.read_parts(run, pipeline.corpus):
-        counts.update(schemas.counts(passages))
-        planned = plan.plan(_with_personas(passages, library), None, config=config)
+    for shard, passages in enumerate(store.read_parts(run, pipeline.corpus)):
+        planned = plan.plan(with_personas(passages, config), planner, 1, shard)
         rows += planned.num_rows
         languages.update(planned.column("query_language").to_pylist())
+        tasks.update(planned.column("task").to_pylist())
         sample += planned.to_pylist()
         sample = sorted(sample, key=lambda row: row["id"])[:SAMPLE]  # ids are hashes: the lowest are a fair draw
     count, counted_by = _counter(config)
@@ -86,11 +100,47 @@ def estimate(config: Config, pipeline: Pipeline, run: Path, tokens_per_second: f
         seconds=seconds,
         speed=speed,
         languages=dict(sorted(languages.items())),
+        tasks=dict(sorted(tasks.items())),
+        target_rows=sum(cell.rows for cell in config.cells),
+        without_room=_without_room(config, groups.census),
     )
 
 
-def _with_personas(passages: pa.Table, library: Sequence[str]) -> pa.Table:
+@dataclasses.dataclass(frozen=True)
+class _Groups:
+    """The corpus' groups of passages, before there is an index."""
+
+    census: Census
+    by_id: dict[str, int]
+
+    def of(self, ids: Sequence[str]) -> list[int]:
+        return [self.by_id[name] for name in ids]
+
+
+def _count(pipeline: Pipeline, run: Path) -> tuple[Counter[str], _Groups]:
+    counts: Counter[str] = Counter()
+    kinds, ids = census.Counts(), list[str]()
+    for passages in store.read_parts(run, pipeline.corpus):
+        counts.update(schemas.counts(passages))
+        running = passages.filter(pc.equal(passages.column("status"), schemas.OK))
+        kinds.add(running.select(census.COLUMNS).to_pylist())
+        ids += running.column("id").to_pylist()
+    found, groups, _ = kinds.result()
+    return counts, _Groups(found, dict(zip(ids, groups.tolist(), strict=True)))
+
+
+def _without_room(config: Config, counts: Census) -> dict[str, int]:
+    if not config.targets:
+        return {}
+    tasks = {name: (settings, plugins.load("tasks", name).SHAPE) for name, settings in config.tasks.items()}
+    allotment = Allotment(counts, tasks, config.cells, [])
+    room = {cell.name: allotment.room(at) for at, cell in enumerate(config.cells)}
+    return {cell.name: room[cell.name] for cell in config.cells if room[cell.name] < cell.rows}
+
+
+def with_personas(passages: pa.Table, config: Config) -> pa.Table:
     """Stand-ins of the right length: which personas are nearest takes an embedder, and changes no count."""
+    library = personas.library(config.personas)[: config.personas.candidates]
     return passages.append_column(
         "personas", pa.array([list(library)] * passages.num_rows, pa.list_(pa.string()))
     ).append_column("embedding", pa.array([[]] * passages.num_rows, pa.list_(pa.float16())))
@@ -115,7 +165,8 @@ def _ask_sample(config: Config, sample: list[dict[str, Any]], count: Callable[[s
     async def write_all() -> None:
         for row in sample:
             ask = RowAsk(line, row["seed"])
-            await plugins.load("tasks", row["task"]).write(row, config.tasks[row["task"]], ask)
+            with contextlib.suppress(Unanswered, Unusable):  # what was asked by then counts all the same
+                await plugins.load("tasks", row["task"]).write(row, config.tasks[row["task"]], ask)
             asks.append(ask)
 
     asyncio.run(write_all())

@@ -18,17 +18,20 @@ import pyarrow.compute as pc
 
 from synth.store import Manifest
 
-PUBLISH = "publish"
+PUBLISH, QUOTA, BENCHMARKS = "publish", "quota", "benchmarks"
+SCORED = "scored_pairs"
+"""Folder of the dataset that holds graded pairs of texts."""
 TRAIN, VALIDATION = "train", "validation"
 _PART = re.compile(r"part-\d{5,}\.parquet")
 _QUANTILES = {"min": 0.0, "p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
 _COUNTED = {
     "tasks": "task",
     "query_languages": "query_language",
-    "passage_languages": "passage_language",
+    "positive_languages": "positive_language",
     "types": "type",
     "difficulties": "difficulty",
     "lengths": "length",
+    "clarities": "clarity",
     "models": "model",
     "templates": "templates",
 }
@@ -56,7 +59,9 @@ def funnel(manifests: Iterable[Manifest]) -> list[Step]:
     steps = []
     before: Counter[str] = Counter()
     for manifest in manifests:
-        if manifest.stage != PUBLISH and not all(_PART.fullmatch(file.name) for file in manifest.files):
+        if manifest.stage == BENCHMARKS or (
+            manifest.stage != PUBLISH and not all(_PART.fullmatch(file.name) for file in manifest.files)
+        ):
             continue
         out = Counter({name: number for name, number in manifest.counts.items() if "/" in name})
         total = sum(manifest.counts.values())
@@ -95,6 +100,8 @@ class Tally:
     rows: Counter[str] = field(default_factory=lambda: Counter({TRAIN: 0}))
     values: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in _COUNTED})
     pairs: Counter[str] = field(default_factory=Counter)
+    written: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Rows by task and query language."""
     numbers: dict[str, Counter[float]] = field(
         default_factory=lambda: {
             name: Counter() for name in ("cosine", "rank", "query_characters", "positive_characters", "negatives")
@@ -108,10 +115,14 @@ class Tally:
         self.rows[split] += rows.num_rows
         for name, column in _COUNTED.items():
             self.values[name].update(rows.column(column).to_pylist())
-        queries, passages = (rows.column(f"{side}_language").to_pylist() for side in ("query", "passage"))
-        self.pairs.update(f"{query}-{passage}" for query, passage in zip(queries, passages, strict=True))
+        for task, language in zip(
+            rows.column("task").to_pylist(), rows.column("query_language").to_pylist(), strict=True
+        ):
+            self.written[task, language] += 1
+        queries, positives = (rows.column(f"{side}_language").to_pylist() for side in ("query", "positive"))
+        self.pairs.update(f"{query}-{positive}" for query, positive in zip(queries, positives, strict=True))
         self.numbers["cosine"].update(round(score, 4) for score in rows.column("positive_score").to_pylist())
-        self.numbers["rank"].update(rows.column("rank").to_pylist())
+        self.numbers["rank"].update(rows.column("rank").drop_null().to_pylist())
         self.numbers["query_characters"].update(pc.utf8_length(rows.column("query")).to_pylist())
         self.numbers["positive_characters"].update(pc.utf8_length(rows.column("positive")).to_pylist())
         self.numbers["negatives"].update(pc.list_value_length(rows.column("negatives")).to_pylist())
@@ -137,6 +148,9 @@ class Tally:
             "duplicate_queries": self.rows.total() - self._distinct("queries", *self.rows),
             **{name: dict(sorted(found.items())) for name, found in self.values.items()},
             "language_pairs": dict(sorted(self.pairs.items())),
+            "scored_pairs": {},
+            "by_task": {},
+            "benchmarks": {},
             "negatives": {
                 "asked_for": per_query,
                 "total": int(sum(number * rows for number, rows in negatives.items())),
@@ -149,6 +163,31 @@ class Tally:
     def _distinct(self, name: str, *splits: str) -> int:
         found = [np.frombuffer(self.hashes.get((name, split), b""), dtype=np.uint64) for split in splits]
         return len(np.unique(np.concatenate(found))) if found else 0
+
+
+def left_out(counted: Mapping[str, Any], tally: Tally) -> dict[str, Any]:
+    """Work out what became of the rows of each task and language, from what the stage `quota` counted before those beyond
+    their target were left out: {"by_task": {task: {language: {"planned", "written", "rejected": {reason: rows}, …}}}}."""
+    found: dict[str, dict[str, Any]] = {}
+    for task, languages in counted["fates"].items():
+        for language, fates in languages.items():
+            written = tally.written[task, language]
+            rejected = _of_fate(fates, "rejected")
+            if over := fates.get("ok", 0) - written:
+                rejected["over_target"] = over
+            found.setdefault(task, {})[language] = {
+                "planned": sum(fates.values()), "written": written, "rejected": rejected, "failed": _of_fate(fates, "failed"),
+            }  # fmt: skip
+    spent = {name: counted[name] for name in ("requests", "tokens")}
+    return {"by_task": found, "spent": spent}
+
+
+def steered(counted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the card and stats.json say of targets; nothing of a run without."""
+    if "cells" not in counted:
+        return {}
+    names = ("rounds", "stop", "distance", "cells")
+    return {"targets": {name: counted[name] for name in names}}
 
 
 def _hash(text: str) -> int:

@@ -25,7 +25,7 @@ from synth.visible import one_line
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a source; a text file is one row, with columns `text` and `title`."""
+    """One row of a source; a text or source file is one row, with columns `text`, `title` and `syntax`."""
 
     file: str
     number: int
@@ -33,8 +33,6 @@ class Row:
     values: Mapping[str, Any] | None
     """Null when the row cannot be read."""
     error: str = ""
-    title: str = ""
-    """Of a text file: its first heading, else its name."""
 
     @property
     def source(self) -> str:
@@ -219,24 +217,25 @@ class _CsvLines:
 
 
 def _text(file: File, columns: Sequence[str]) -> Iterator[Row]:
-    check_columns(str(file.path), columns, ("text", "title"))
+    check_columns(str(file.path), columns, ("text", "title", "syntax"))
     with file.open() as stream:
         data = stream.read(_LONGEST_LINE + 1)
     if len(data) > _LONGEST_LINE:
         yield Row(file.name, 0, None, f"longer than {_LONGEST_LINE:,} bytes")
         return
-    stem = file.name.rsplit("/", 1)[-1].removesuffix(".gz").removesuffix(".GZ").rsplit(".", 1)[0]
+    name = file.name.rsplit("/", 1)[-1].removesuffix(".gz").removesuffix(".GZ")
+    syntax = SYNTAXES.get(file.ending, "")
     try:
         text = data.decode("utf-16" if data[:2] in _UTF16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         yield Row(file.name, 0, None, _not_utf8(error))
         return
-    title = stem
+    title = name if syntax else name.rsplit(".", 1)[0]
     if file.ending == ".md":
         text = re.sub(r"\A---\r?\n.*?\n---\s*\n", "", text, flags=re.DOTALL)  # a site generator's settings
         if heading := re.search(r"^#{1,6}[ \t]+(.+)$", text, re.MULTILINE):
-            title = heading[1].rstrip(" \t\r#") or stem
-    yield Row(file.name, 0, {"text": text, "title": title}, title=title)
+            title = heading[1].rstrip(" \t\r#") or title
+    yield Row(file.name, 0, {"text": text, "title": title, "syntax": syntax})
 
 
 def _not_utf8(error: UnicodeDecodeError) -> str:
@@ -248,5 +247,13 @@ def _kind(value: object) -> str:
     return kinds.get(type(value), "number")
 
 
-ENDINGS: Mapping[str, Read] = {".parquet": _parquet, ".jsonl": _jsonl, ".csv": _csv, ".txt": _text, ".md": _text}
-WANTED = ".parquet, .jsonl, .csv, .txt or .md (or .gz of all but Parquet)"
+SYNTAXES: Mapping[str, str] = {
+    ".c": "c", ".cc": "c++", ".cpp": "c++", ".cs": "c#", ".cxx": "c++", ".go": "go", ".h": "c", ".hpp": "c++",
+    ".java": "java", ".jl": "julia", ".js": "javascript", ".jsx": "javascript", ".kt": "kotlin", ".lua": "lua",
+    ".mjs": "javascript", ".php": "php", ".py": "python", ".r": "r", ".rb": "ruby", ".rs": "rust", ".scala": "scala",
+    ".sh": "shell", ".sql": "sql", ".swift": "swift", ".ts": "typescript", ".tsx": "typescript",
+}  # fmt: skip
+"""Programming languages by the endings of their source files; named as in CodeSearchNet."""
+TABLES: Mapping[str, Read] = {".parquet": _parquet, ".jsonl": _jsonl, ".csv": _csv}
+ENDINGS: Mapping[str, Read] = {**TABLES, **dict.fromkeys((".txt", ".md", *SYNTAXES), _text)}
+WANTED = ".parquet, .jsonl, .csv, .txt, .md, or as source files do, such as .py (or .gz of all but Parquet)"

@@ -3,6 +3,7 @@
     passages.arrow   Arrow IPC file (schema INDEX): id, document, text and language of the passages in the running
     vectors.npy      float16 [n, d], unit length, row by row the same passages
     clusters.npy     int64 [n]: the first row that is a near-copy of the row, or the row itself
+    and the files of `census`: which kinds of passages there are, and which are translations of each other
 
 A query must not count a near-copy of its positive as a rival, nor get it as a negative: so `cluster` is known here.
 """
@@ -19,13 +20,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.lib import format as npy
 
+from synth import census
 from synth.errors import StoreError, VerifyError
 from synth.minhash import NearCopies
 from synth.nearest import Nearest, positions
 from synth.schemas import OK, PASSAGES
 
 INDEX = pa.schema([PASSAGES.field(name) for name in ("id", "document_id", "text", "language")])
-COLUMNS = (*INDEX.names, "status", "embedding")
+COLUMNS = (*INDEX.names, "syntax", "parallel", "ordinal", "passages", "status", "embedding")
 """What `write` reads."""
 
 Rows = npt.NDArray[np.int64]
@@ -62,9 +64,10 @@ def vectors_of(column: pa.ChunkedArray) -> npt.NDArray[np.float16]:
 def write(shards: Iterable[pa.Table], folder: Path, *, threshold: float, ngram: int) -> tuple[int, int]:
     """Write the index of the ok rows of `shards` (columns COLUMNS); return the numbers of passages and of near-copies.
 
-    Texts and vectors stream through; what is held is NearCopies' 580 bytes a passage.
+    Texts and vectors stream through; what is held is NearCopies' 580 bytes a passage, and `census.Counts`.
     """
     near, passages, dimensions = NearCopies(threshold, ngram), 0, 0
+    counts = census.Counts()
     with (
         pa.OSFile(str(folder / "passages.arrow"), "wb") as sink,
         pa.ipc.new_file(sink, INDEX) as texts,
@@ -73,6 +76,7 @@ def write(shards: Iterable[pa.Table], folder: Path, *, threshold: float, ngram: 
         _npy_header(vectors, 0, 0)
         for shard in shards:
             kept = shard.filter(pc.equal(shard.column("status"), OK))
+            counts.add(kept.select(census.COLUMNS).to_pylist())
             if not kept.num_rows:
                 continue
             block = vectors_of(kept.column("embedding"))
@@ -90,6 +94,7 @@ def write(shards: Iterable[pa.Table], folder: Path, *, threshold: float, ngram: 
         _npy_header(vectors, passages, dimensions)
     clusters = near.labels()
     np.save(folder / "clusters.npy", clusters)
+    counts.write(folder)
     return passages, int((clusters != np.arange(passages)).sum())
 
 
@@ -108,7 +113,8 @@ def opened(folder: Path) -> Iterator["PassageIndex"]:
             source = stack.enter_context(pa.memory_map(str(folder / "passages.arrow")))
             clusters = np.load(folder / "clusters.npy")
             vectors = np.load(folder / "vectors.npy", mmap_mode="r" if len(clusters) else None)
-            index = PassageIndex(pa.ipc.open_file(source), vectors, clusters)
+            groups, parallel = (np.load(folder / f"{name}.npy") for name in ("groups", "parallel"))
+            index = PassageIndex(pa.ipc.open_file(source), vectors, clusters, groups, parallel)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise StoreError(
                 f"{folder}: the index cannot be read: {error}",
@@ -120,11 +126,20 @@ def opened(folder: Path) -> Iterator["PassageIndex"]:
 class PassageIndex:
     """An index that is open. Texts and vectors stay on disk, in the system's page cache as far as there is room.
 
-    Held in memory, per passage: 20 bytes of id, 8 of its place in their order, 8 of its cluster: 36 in all.
+    Held in memory, per passage: 20 bytes of id, 8 of its place in their order, 8 of its cluster, 4 of its group: 40 in
+    all; and 16 for one that has translations.
     """
 
-    def __init__(self, texts: Any, vectors: npt.NDArray[np.float16], clusters: Rows) -> None:
-        self._texts, self.vectors, self.clusters = texts, vectors, clusters
+    def __init__(
+        self,
+        texts: Any,
+        vectors: npt.NDArray[np.float16],
+        clusters: Rows,
+        groups: npt.NDArray[np.int32],
+        parallel: npt.NDArray[Any],
+    ) -> None:
+        self._texts, self.vectors, self.clusters, self.groups = texts, vectors, clusters, groups
+        self._parallel = parallel
         batches = (texts.get_batch(number).column("id") for number in range(texts.num_record_batches))
         ids = [np.array(batch.to_pylist(), "S20") for batch in batches] or [np.zeros(0, "S20")]
         self._starts = np.cumsum([0, *(len(batch) for batch in ids)])
@@ -160,6 +175,13 @@ class PassageIndex:
 
     def texts(self, rows: Rows) -> list[str]:
         return [str(text) for text in self.take("text", rows)]
+
+    def translation(self, key: int, language: str) -> str:
+        """Return the passage of `key` (census.key) in `language`: of several, the first; empty when there is none."""
+        start, end = np.searchsorted(self._parallel["key"], np.array([key, key + 1], np.uint64))
+        rows = self._parallel["row"][start:end]
+        rows = rows[self.take("language", rows) == language] if len(rows) else rows
+        return self.texts(rows[:1])[0] if len(rows) else ""
 
     def search(self, queries: Floats, positives: Rows, top: int) -> Hits:
         """Rank each query's positive among all passages, and find the `top` nearest others.

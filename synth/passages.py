@@ -120,6 +120,11 @@ def _paragraphs(text: str, _: str) -> Iterator[str]:
     return (match[0] for match in _PARAGRAPHS.finditer(text))
 
 
+def sentences(text: str, language: str) -> list[str]:
+    """Cut a passage into its sentences, without the blanks around them."""
+    return [found for piece in _sentences(text, language) if (found := piece.strip())]
+
+
 def _sentences(text: str, language: str) -> Iterator[str]:
     import sentencex
 

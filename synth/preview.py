@@ -38,7 +38,7 @@ def preview(config: Config, number: int, display: Display) -> list[Previewed]:
         stages = pipeline.build(few)
         run = few.folder
         run.mkdir()
-        local.run([stages.corpus, stages.personas, stages.plan], run, display)
+        local.run(stages.stages[: stages.stages.index(stages.generate)], run, display)
         plans = pa.concat_tables(store.read_parts(run, stages.plan)).slice(0, number)
         asked: dict[str, list[Asked]] = {}
         with display(stages.generate, plans.num_rows) as bar:

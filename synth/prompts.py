@@ -11,7 +11,7 @@ read as a template again. Control tokens of chat formats are defused in a turn a
 side by side cannot make one up.
 
 A template is a stranger's program, too: it may not reach outside of its folders or into Python, and what it may write
-is bounded. What can be seen before anything runs is refused by `check`.
+is bounded. What can be seen before anything runs is refused by `check`; what a template says of itself is in `headers`.
 """
 
 import functools
@@ -29,6 +29,7 @@ from jinja2.filters import FILTERS
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from synth import headers
 from synth.errors import ConfigError
 from synth.plugins import did_you_mean
 
@@ -188,37 +189,59 @@ class Prompts:
             )
         return tuple(messages)
 
-    def check(self, name: str, variables: Iterable[str]) -> None:
-        """Raise ConfigError unless template `name` exists, compiles, stays in bounds, and uses no variable but these."""
+    def check(self, name: str, variables: Iterable[str], answer: Iterable[str]) -> None:
+        """Raise ConfigError unless template `name` exists, compiles, stays in bounds, uses no variable but these, names each
+        field of the answer somewhere, and says all that in its header."""
+        variables, answer, file = frozenset(variables), frozenset(answer), f"{name}.j2"
         known = {*variables, *ROLES}
-        for part, source in self._sources(f"{name}.j2").items():
+        texts: list[str] = []
+        sources = self.sources(file)
+        for part, source in sources.items():
             try:
                 self._environment.compile(source, part)
                 parsed = self._environment.parse(source)
                 used = meta.find_undeclared_variables(parsed)
+                texts += _texts(parsed)
             except Exception as error:  # TemplateSyntaxError, and what Python's own compiler raises on deep nesting
                 raise _broken(part, error) from error
             for unknown in sorted(used - known):
                 raise ConfigError(
                     f"template {part}: unknown variable {unknown!r}{did_you_mean(unknown, known)}",
-                    fix=f"this step has: {', '.join(sorted(known - set(ROLES)))}",
+                    fix=f"this step has: {', '.join(sorted(variables))}",
                 )
             for line, attribute in _private(parsed):
                 raise ConfigError(
                     f"template {part}, line {line}: access to attribute {attribute!r} is unsafe",
                     fix="a template may use the values it is given, and nothing behind them",
                 )
+        for part, source in sources.items():
+            asked = (variables, answer) if part == file else ()
+            headers.check(part, headers.of(self._environment, source), *asked)
+        for field in sorted(answer):
+            if not any(re.search(rf"(?<!\w){re.escape(field)}(?!\w)", text) for text in texts):
+                raise ConfigError(
+                    f"template {file}: neither it nor what it includes names the answer field {field!r}",
+                    fix=f'tell the model what to answer, e.g. {{"{field}": "…"}}',
+                )
 
     def hash(self, names: Iterable[str]) -> str:
         """Hash the sources of templates `names`, and of all they include, to 12 hex digits."""
+        return self.digest(f"{name}.j2" for name in sorted(names))
+
+    def digest(self, files: Iterable[str]) -> str:
+        """The same for files (`retrieval/_terms.j2`), in their order."""
         digest = hashlib.blake2b(digest_size=6)
-        for name in sorted(names):
-            for part, source in sorted(self._sources(f"{name}.j2").items()):
+        for file in files:
+            for part, source in sorted(self.sources(file).items()):
                 digest.update(f"{part}\0{source}\0".encode())
         return digest.hexdigest()
 
-    def _sources(self, file: str) -> dict[str, str]:
-        """Return the source of a template and of every template it includes, by file name."""
+    def folder_of(self, part: str) -> Path:
+        """Return the folder that a template comes from: the first that has it."""
+        return next(folder for folder in self.folders if (folder / part).is_file())
+
+    def sources(self, file: str) -> dict[str, str]:
+        """Return the source of a template and of every template it includes, by file name; its own comes first."""
         found: dict[str, str] = {}
 
         def visit(part: str, above: tuple[str, ...]) -> None:
@@ -278,6 +301,18 @@ def _private(parsed: nodes.Template) -> Iterable[tuple[int, str]]:
         name = node.attr if isinstance(node, nodes.Getattr) else getattr(getattr(node, "arg", None), "value", None)
         if isinstance(name, str) and name.startswith("_"):
             yield node.lineno, name
+
+
+def _texts(parsed: nodes.Template) -> Iterable[str]:
+    """Yield the texts that a template may write: what stands in it, and its strings but for names of templates and keys."""
+    named: list[nodes.Node] = [node.arg for node in parsed.find_all(nodes.Getitem)]
+    for kind in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends):
+        named += [node.template for node in parsed.find_all(kind)]  # type: ignore[attr-defined]
+    unseen = {id(node) for name in named for node in (name, *name.find_all(nodes.Const))}
+    yield from (node.data for node in parsed.find_all(nodes.TemplateData))
+    for node in parsed.find_all(nodes.Const):
+        if isinstance(node.value, str) and id(node) not in unseen:
+            yield node.value
 
 
 def load(folder: str | None) -> Prompts:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from synth.errors import InputError
-from synth.formats import ENDINGS, WANTED, File, Row, check_columns, peeked, unsupported
+from synth.formats import ENDINGS, TABLES, WANTED, File, Row, check_columns, peeked, unsupported
 from synth.plugins import did_you_mean
 
 
@@ -86,13 +86,15 @@ def rows(
     revision: str | None = None,
     columns: Sequence[str] = (),
     limit: int | None = None,
+    whole_files: bool = False,
 ) -> Iterator[Row]:
     """Yield the rows of a local `path` or of a Hub `dataset`, in order, with at least `columns` (all when empty).
 
+    With `whole_files`, a text or source file is a row (number 0) whatever `columns` are: they are those of tables.
     Raises InputError where a path, file, dataset or column is not there or cannot be read.
     """
     if path is not None:
-        source = read(files(path), columns)
+        source = read(files(path), columns, whole_files)
     elif dataset is not None:
         source = _hub(dataset, config, split, revision, columns)
     else:
@@ -100,11 +102,12 @@ def rows(
     return itertools.islice(source, limit)
 
 
-def read(found: Iterable[File], columns: Sequence[str] = ()) -> Iterator[Row]:
+def read(found: Iterable[File], columns: Sequence[str] = (), whole_files: bool = False) -> Iterator[Row]:
     """Yield the rows of `found`, as `rows` does."""
     for file in found:
         try:
-            yield from ENDINGS.get(file.ending, unsupported)(file, columns)
+            wanted = columns if file.ending in TABLES or not whole_files else ()
+            yield from ENDINGS.get(file.ending, unsupported)(file, wanted)
         except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
             raise InputError(
                 f"{file.path}: cannot be read: {getattr(error, 'strerror', None) or error}",

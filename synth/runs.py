@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from synth import __version__, accounts, pipeline, store, timings
+from synth import __version__, accounts, pipeline, rounds, store, timings
 from synth import show as shows
 from synth import verify as verifies
 from synth.config import Config
@@ -20,6 +20,7 @@ from synth.lock import owned
 from synth.plugins import did_you_mean
 from synth.progress import Display
 from synth.stage import Map, Stage
+from synth.stages import quota
 from synth.stop import Stop
 
 
@@ -47,7 +48,7 @@ def run(config: Config, display: Display, stop: Stop | None = None, *, retry_fai
         with owned(folder):
             store.sweep(folder)
             write_atomically(folder / "run.yaml", _described(config, stages).encode())
-            ran = local.run(stages, folder, display, stop, retry_failed=retry_failed)
+            ran = _in_rounds(config, built, display, stop, retry_failed=retry_failed)
     else:
         ran = []
     manifests = tuple(store.finished(folder / stage.folder, stage) for stage in stages)
@@ -62,6 +63,23 @@ def run(config: Config, display: Display, stop: Stop | None = None, *, retry_fai
         "counts": {manifest.stage: dict(manifest.counts) for manifest in manifests},
     }
     return Result(tuple(summary["ran"]), folder / stages[-1].folder, manifests, account, summary)
+
+
+def _in_rounds(
+    config: Config, built: pipeline.Pipeline, display: Display, stop: Stop | None, *, retry_failed: bool
+) -> list[Stage]:
+    """Run all stages to the last but one until there is nothing more to plan, then the last."""
+    *steered, publish = built.stages
+    folder, ran, later = config.folder, list[Stage](), False
+    while True:
+        ran += local.run(steered, folder, display, stop, retry_failed=retry_failed and not later, grown=later)
+        following = quota.read(folder / built.quota.folder).get("next")
+        if not following:
+            break
+        rounds.add(folder, config, built.quota.fingerprint, following)
+        later = True
+    ran += local.run([publish], folder, display, stop)
+    return list({stage.name: stage for stage in ran}.values())
 
 
 def _is_complete(folder: Path, stages: Sequence[Stage]) -> bool:
@@ -140,7 +158,7 @@ def verify(config: Config) -> dict[str, int]:
     return {
         "stages": len(stages),
         "files": sum(len(manifest.files) for manifest in manifests),
-        "rows": sum(file.rows for file in manifests[-1].parts),
+        "rows": sum(file.rows for file in manifests[-1].parts if file.name.startswith("data/")),
     }
 
 

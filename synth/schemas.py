@@ -31,6 +31,7 @@ def _field(name: str, kind: pa.DataType, doc: str, *, null: bool = False) -> pa.
 
 
 _TEXTS = pa.list_(pa.field("item", pa.string(), nullable=False))
+_NUMBERS = pa.list_(pa.field("item", pa.float32(), nullable=False))
 
 STATE = [
     _field("status", pa.string(), "`ok`; `rejected` by a rule of ours; `failed` in the engine"),
@@ -46,6 +47,10 @@ PASSAGES = pa.schema(
         _field("title", pa.string(), "title of the document; empty when it has none"),
         _field("text", pa.string(), "the passage; of a rejected document, its first 200 characters"),
         _field("language", pa.string(), "ISO 639-1 code, given by the corpus or detected; `und` when unknown"),
+        _field("syntax", pa.string(), "programming language of a source file; empty for prose"),
+        _field("parallel", pa.string(), "what translations of one document share; empty when it has none"),
+        _field("ordinal", pa.int32(), "0-based number of the passage in its document"),
+        _field("passages", pa.int32(), "number of passages that its document was cut into"),
         _field("tokens", pa.int32(), "estimated tokens of the text"),
         *STATE,
     ]
@@ -67,6 +72,8 @@ PLAN = pa.schema(
     [
         _field("id", pa.string(), "hash of the run's seed, task, passage id and ordinal"),
         _field("task", pa.string(), "name of the task"),
+        _field("round", pa.int32(), "1-based round it was planned in; more than one only with targets"),
+        _field("cell", pa.string(), "the target it was planned for; empty without targets"),
         _field("ordinal", pa.int32(), "0-based number of the row among those of its task and passage"),
         _field("seed", pa.int64(), "of everything random about this row"),
         _field("passage_id", pa.string(), "id of the passage"),
@@ -75,9 +82,15 @@ PLAN = pa.schema(
         _field("title", pa.string(), "title of the document; may be empty"),
         _field("passage", pa.string(), "text of the passage"),
         _field("passage_language", pa.string(), "ISO 639-1 code"),
+        _field("syntax", pa.string(), "programming language of a source file; empty for prose"),
+        _field("parallel", pa.string(), "what translations of one document share; empty when it has none"),
+        _field("translation", pa.string(), "the passage in `query_language`, where the corpus has it; else empty"),
         _field("query_language", pa.string(), "ISO 639-1 code of the language to write in"),
-        _field("length", pa.string(), "name of the length bucket"),
-        _field("words", pa.int32(), "length to ask for, in words"),
+        _field("types", _TEXTS, "types to choose from, in the order to name them; one when it is prescribed"),
+        _field("difficulties", _TEXTS, "difficulties to choose from; one when it is prescribed"),
+        _field("length", pa.string(), "name of the length; empty when the task has none"),
+        _field("words", pa.int32(), "length to ask for, in words; 0 when the task has none"),
+        _field("clarity", pa.string(), "name of the clarity; empty when the task has none"),
         _field("personas", _TEXTS, "candidates to choose from"),
     ]
 )
@@ -86,17 +99,25 @@ PAIRS = pa.schema(
     [
         *PLAN,
         _field("instruction", pa.string(), "English task instruction for the embedder"),
-        _field("query", pa.string(), "what the model wrote; empty when it failed"),
-        _field("positive", pa.string(), "text that answers the query"),
-        _field("type", pa.string(), "question type; empty when none was chosen"),
+        _field("query", pa.string(), "the anchor; empty when the row failed"),
+        _field("positive", pa.string(), "what belongs to the query"),
+        _field("positive_language", pa.string(), "ISO 639-1 code of positive and negatives"),
+        _field("written_negatives", _TEXTS, "negatives that belong to the row"),
+        _field("written", _TEXTS, "which of `query`, `positive` and `negatives` the model wrote"),
+        _field("type", pa.string(), "type; empty when none was chosen"),
         _field("difficulty", pa.string(), "difficulty; empty when none was chosen"),
         _field("persona", pa.string(), "the reader the model played; empty when none was chosen"),
+        _field("label", pa.string(), "class of the query; empty when it has none"),
+        _field("similarity", pa.float32(), "graded similarity of query and positive, 0 to 5", null=True),
+        _field("written_similarities", _NUMBERS, "of the query and each written negative; empty when not graded"),
         _field("templates", pa.string(), "hash of the task's templates"),
         _field("model", pa.string(), "generator model"),
         _field(
             "examples", _TEXTS, "worked answers that the prompts showed; equal in all rows, so Parquet stores them once"
         ),
         _field("requests", _TEXTS, "journal keys of the requests behind this row, in order"),
+        _field("prompt_tokens", pa.int32(), "of those requests, before any cache"),
+        _field("output_tokens", pa.int32(), "of their answers"),
         *STATE,
     ]
 )
@@ -113,7 +134,13 @@ SCORED = pa.schema(
     [
         *PAIRS,
         _field("cosine", pa.float32(), "cosine of query and positive; null when not scored", null=True),
-        _field("rank", pa.int32(), "1-based rank of the positive among the corpus for the query", null=True),
+        _field("written_scores", _NUMBERS, "cosine of the query and each written negative"),
+        _field(
+            "rank",
+            pa.int32(),
+            "1-based rank of the positive among the corpus for the query; null where the positive is no passage",
+            null=True,
+        ),
         _field("candidates", _CANDIDATES, "nearest other passages, best first: row in the index, cosine"),
     ]
 )
@@ -122,46 +149,75 @@ CLUSTERED = pa.schema(
     [*SCORED, _field("cluster", pa.string(), "id of the row kept for this group of near-equal queries", null=True)]
 )
 
+_NEGATIVES = [
+    _field("negatives", _TEXTS, "hard negatives: first those written for the row, then the mined, hardest first"),
+    _field("negative_ids", _TEXTS, "their passage ids; empty for one that is no passage"),
+    _field("negative_scores", _NUMBERS, "cosine of the query and each negative"),
+    _field("negative_kinds", _TEXTS, "`written` for the row by the model, or `mined` among the corpus"),
+    _field(
+        "negative_similarities",
+        pa.list_(pa.field("item", pa.float32())),
+        "graded similarity of the query and each negative, 0 to 5; null for one that is not graded",
+    ),
+]
+
+NEGATIVES = tuple(field.name for field in _NEGATIVES)
+
 MINED = pa.schema(
     [
-        *(f for f in CLUSTERED if f.name not in ("candidates", "examples")),
-        _field("negatives", _TEXTS, "hard negatives, hardest first"),
-        _field("negative_ids", _TEXTS, "their passage ids"),
-        _field(
-            "negative_scores", pa.list_(pa.field("item", pa.float32(), nullable=False)), "their cosine with the query"
+        *(
+            f
+            for f in CLUSTERED
+            if f.name not in ("candidates", "examples", "written_negatives", "written_scores", "written_similarities")
         ),
+        *_NEGATIVES,
     ]
 )
 
 DATASET = pa.schema(
     [
         _field("id", pa.string(), "stable id of the row"),
-        _field("task", pa.string(), "retrieval"),
+        _field("task", pa.string(), "name of the task"),
         _field("instruction", pa.string(), "English instruction for the query's side"),
         _field("query", pa.string(), "anchor"),
-        _field("positive", pa.string(), "passage that answers the query"),
-        _field("negatives", _TEXTS, "hard negatives, hardest first"),
-        _field("positive_score", pa.float32(), "cosine of query and positive"),
         _field(
-            "negative_scores",
-            pa.list_(pa.field("item", pa.float32(), nullable=False)),
-            "cosine of query and each negative",
+            "positive", pa.string(), "what belongs to the query: a passage that answers it, a translation, a label …"
         ),
-        _field("rank", pa.int32(), "rank of the positive among the corpus"),
-        _field("query_language", pa.string(), "ISO 639-1 code"),
-        _field("passage_language", pa.string(), "ISO 639-1 code"),
-        _field("type", pa.string(), "question type"),
-        _field("difficulty", pa.string(), "difficulty"),
-        _field("length", pa.string(), "length bucket that was asked for"),
-        _field("persona", pa.string(), "reader the generator played"),
+        _NEGATIVES[0],
+        _field("positive_score", pa.float32(), "cosine of query and positive"),
+        _NEGATIVES[2],
+        _NEGATIVES[3],
+        _field(
+            "similarity", pa.float32(), "graded similarity of query and positive, 0 to 5; null if not graded", null=True
+        ),
+        _NEGATIVES[4],
+        _field("label", pa.string(), "class of the query; empty when the task has none"),
+        _field("rank", pa.int32(), "rank of the positive among the corpus; null where it is no passage", null=True),
+        _field("query_language", pa.string(), "ISO 639-1 code of the query"),
+        _field("positive_language", pa.string(), "ISO 639-1 code of positive and negatives"),
+        _field("type", pa.string(), "type, as the task defines it"),
+        _field("difficulty", pa.string(), "difficulty; empty when the task has none"),
+        _field("length", pa.string(), "length that was asked for; empty when the task has none"),
+        _field("clarity", pa.string(), "clarity that was asked for; empty when the task has none"),
+        _field("persona", pa.string(), "reader the generator played; empty when the task has none"),
         _field("title", pa.string(), "title of the source document"),
         _field("document_id", pa.string(), "source document; a document is in one split only"),
         _field("passage_id", pa.string(), "source passage"),
-        _field("negative_ids", _TEXTS, "passages of the negatives"),
+        _NEGATIVES[1],
         _field("source", pa.string(), "where the document came from"),
         _field("cluster", pa.string(), "group of near-equal queries this row was kept for"),
         _field("model", pa.string(), "generator"),
         _field("templates", pa.string(), "hash of the prompt templates"),
+    ]
+)
+
+SCORED_PAIRS = pa.schema(
+    [
+        _field("sentence1", pa.string(), "one text"),
+        _field("sentence2", pa.string(), "another text"),
+        _field("score", pa.float32(), "graded similarity, 0 to 1"),
+        _field("id", pa.string(), "id of the row of the triples that the pair is of"),
+        _field("language", pa.string(), "ISO 639-1 code of both texts"),
     ]
 )
 

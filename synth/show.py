@@ -137,8 +137,8 @@ def render(row: Mapping[str, Any]) -> RenderableType:
 def _languages(row: Mapping[str, Any]) -> str:
     if "query_language" not in row:
         return str(row.get("language") or "")
-    query, passage = row["query_language"], row["passage_language"]
-    return str(query) if query == passage else f"query {query}, passage {passage}"
+    query, other = row["query_language"], row.get("positive_language") or row["passage_language"]
+    return str(query) if query == other else f"query {query}, positive {other}"
 
 
 def _fate(row: Mapping[str, Any]) -> Text:

@@ -17,6 +17,15 @@ def render(found: Estimate) -> Table:
     table.add_row(
         "rows to write", f"{found.rows:,}   " + ", ".join(f"{code} {n:,}" for code, n in found.languages.items())
     )
+    if len(found.tasks) > 1:
+        table.add_row("of tasks", ", ".join(f"{name} {n:,}" for name, n in found.tasks.items()))
+    if found.target_rows:
+        table.add_row(
+            "targets",
+            f"{found.target_rows:,} accepted rows; what follows is the first round, further ones plan what is short",
+        )
+    for cell, rows in found.without_room.items():
+        table.add_row("no room", Text(f"{cell}: the corpus has room for {rows:,} rows", style="yellow"))
     table.add_row("requests", f"{found.requests:,}")
     table.add_row("prompt tokens", f"{found.prompt_tokens:,}   {found.tokens_counted_by}, before the prefix cache")
     measured = "at this run's measured length" if found.output_measured else "a rough guess: answers of a few words"

@@ -3,14 +3,15 @@
 Three kinds, because data can only move in three ways:
 
 - a `Source` brings rows into the house, as a stream of shards;
-- a `Map` turns one shard into one shard, and keeps every row it was given;
+- a `Map` turns one shard into one shard, and keeps every row it was given (`Rounds` is a map that goes through the
+  shards again for each order it is given);
 - a `Fold` needs all rows at once, reads as few columns as it can, and leaves files that later maps look things up in.
 
 A stage knows the stages before it, its settings and the schema it writes; it knows nothing of who runs it. Executors
 (`synth/executors/`) know these three kinds, and never a particular stage.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -98,6 +99,19 @@ class Map(Stage):
     """For coroutine functions: keep shards running until this many input rows are under way."""
     judge: Callable[[Mapping[str, int]], None] = lambda counts: None
     """Told the counts of all shards before the stage is called finished; may raise to say that it must not be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounds(Map):
+    """A map that makes a shard of each shard in every round: round 2 of 10 shards are its shards 10 to 19.
+
+    An order more makes shards more; those of the rounds before stay, and so does all that was made from them."""
+
+    rounds: Callable[[Path], Sequence[str]]
+    """Returns the orders so far, one per round, given the run's folder."""
+    fn: Callable[..., pa.Table]
+    """Is also given the round, from 1, and the number of the shard, from 0."""
+    same_rows: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

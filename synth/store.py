@@ -26,7 +26,7 @@ from synth import ledger, schemas
 from synth.errors import StoreError
 from synth.files import as_store_error, remove, sha256, sync, write_atomically
 from synth.ledger import File
-from synth.stage import Fold, Map, Stage
+from synth.stage import Fold, Map, Rounds, Stage
 
 MANIFEST = "manifest.json"
 
@@ -120,7 +120,9 @@ def inputs(run: Path, stage: Stage) -> dict[str, str] | str | None:
     match stage:
         case Map():
             sides = [one.content for one in before[1:]]
-            return {part_name(at): digest(part.sha256, *sides) for at, part in enumerate(before[0].parts)}
+            orders = [(order,) for order in stage.rounds(run)] if isinstance(stage, Rounds) else [()]
+            made = [digest(part.sha256, *sides, *order) for order in orders for part in before[0].parts]
+            return {part_name(at): made_from for at, made_from in enumerate(made)}
         case Fold():
             return digest(*(one.content for one in before))
         case _:

@@ -40,5 +40,17 @@ def read(run: Path) -> dict[str, dict[str, Any]]:
         for line in (run / FILE).read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 entry = json.loads(line)
-                found[entry["fingerprint"]] = entry
+                if entry.get("whole", True):
+                    found[entry["fingerprint"]] = entry
     return found
+
+
+def seconds(run: Path, stage: Stage) -> float:
+    """Return the time that a stage has taken in all: of all rounds, and of sessions that were stopped."""
+    total = 0.0
+    with contextlib.suppress(FileNotFoundError):
+        for line in (run / FILE).read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                entry = json.loads(line)
+                total += entry["seconds"] if entry["fingerprint"] == stage.fingerprint else 0.0
+    return total

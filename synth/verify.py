@@ -20,11 +20,12 @@ import pyarrow.parquet as pq
 
 from synth import schemas, store
 from synth.errors import StoreError
-from synth.figures import PUBLISH
+from synth.figures import PUBLISH, QUOTA, SCORED
 from synth.files import sha256
+from synth.ledger import File
 from synth.stage import Fold, Map, Stage
 
-_CHECKED = ("id", "positive", "passage_id", "negatives", "negative_ids", "negative_scores", "document_id")
+_CHECKED = ("id", "positive", "rank", "passage_id", "negatives", "negative_ids", "negative_scores", "document_id")
 """Columns of the dataset that are looked into."""
 
 
@@ -82,8 +83,9 @@ def _schema(folder: Path, stage: Stage, manifest: store.Manifest) -> Iterator[st
             continue
         if metadata.num_rows != file.rows:
             yield f"{path}: {metadata.num_rows:,} rows, the manifest says {file.rows:,}"
-        if not schema.equals(stage.writes):
-            yield f"{path}: its schema is not that of stage {stage.name!r}: {_difference(schema, stage.writes)}"
+        wanted = schemas.SCORED_PAIRS if file.name.startswith(f"{SCORED}/") else stage.writes
+        if not schema.equals(wanted):
+            yield f"{path}: its schema is not that of stage {stage.name!r}: {_difference(schema, wanted)}"
 
 
 def _difference(found: pa.Schema, wanted: pa.Schema) -> str:
@@ -125,7 +127,7 @@ def _rows(run: Path, stage: Stage, manifest: store.Manifest, sound: dict[str, st
     yield from _same_counts(folder, counts, manifest)
     if "id" not in stage.writes.names:
         return
-    yield from _unique(folder, manifest)
+    yield from _unique(folder, manifest.parts)
     if isinstance(stage, Map) and stage.same_rows and before is not None:
         yield from _same_ids(run, stage, manifest, before)
 
@@ -137,13 +139,13 @@ def _same_counts(folder: Path, counts: Counter[str], manifest: store.Manifest) -
             yield f"{folder / store.MANIFEST}: it counts {said:,} rows as {name!r}, the files have {counts[name]:,}"
 
 
-def _unique(folder: Path, manifest: store.Manifest) -> Iterator[str]:
-    keys = np.sort(_keys(row for file in manifest.parts for row in _column(folder / file.name, "id")))
+def _unique(folder: Path, parts: Sequence[File]) -> Iterator[str]:
+    keys = np.sort(_keys(row for file in parts for row in _column(folder / file.name, "id")))
     twice = set(keys[1:][keys[1:] == keys[:-1]].tolist())
     if not twice:
         return
     first: dict[str, str] = {}
-    for file in manifest.parts:
+    for file in parts:
         for name in _column(folder / file.name, "id"):
             if _key(name).rstrip(b"\0") in twice:
                 if name in first:
@@ -165,19 +167,22 @@ def _same_ids(run: Path, stage: Stage, manifest: store.Manifest, before: store.M
 def _dataset(run: Path, stage: Stage, manifest: store.Manifest, before: store.Manifest | None) -> Iterator[str]:
     """Check the published rows: all that were ok and no others, splits apart, negatives that are negative."""
     folder = run / stage.folder
+    surplus = _surplus(run, stage)
     left_out = {name: number for name, number in (before or manifest).counts.items() if "/" in name}
-    counts = Counter(left_out)
+    counts = Counter(left_out) + Counter({f"{schemas.REJECTED}/over_target": len(surplus)})
     splits: dict[str, dict[str, list[np.ndarray[Any, Any]]]] = {}
-    for file in manifest.parts:
+    published = [file for file in manifest.parts if not file.name.startswith(f"{SCORED}/")]
+    for file in published:
         split = Path(file.name).name.partition("-")[0]
         counts[split] += file.rows
         for rows in _batches(folder / file.name, _CHECKED):
             yield from _negatives(folder / file.name, rows)
-            for column in ("document_id", "positive"):
-                values = np.unique(_keys(rows.column(column).unique().to_pylist()))
+            passages = rows.filter(pc.is_valid(rows.column("rank")))  # a label is the positive of many
+            for column, of in (("document_id", rows), ("positive", passages)):
+                values = np.unique(_keys(of.column(column).unique().to_pylist()))
                 splits.setdefault(column, {}).setdefault(split, []).append(values)
     yield from _same_counts(folder, counts, manifest)
-    yield from _unique(folder, manifest)
+    yield from _unique(folder, published)
     for column, found in splits.items():
         values = np.concatenate([np.unique(np.concatenate(part)) for part in found.values()])
         if both := len(values) - len(np.unique(values)):
@@ -185,14 +190,23 @@ def _dataset(run: Path, stage: Stage, manifest: store.Manifest, before: store.Ma
     if before is None:
         return
     source = run / stage.after[0].folder
-    wanted = np.sort(_keys(row for file in before.parts for row in _ok_ids(source / file.name)))
-    got = np.sort(_keys(row for file in manifest.parts for row in _column(folder / file.name, "id")))
+    wanted = _keys(row for file in before.parts for row in _ok_ids(source / file.name))
+    wanted = np.setdiff1d(wanted, _keys(surplus))
+    got = np.sort(_keys(row for file in published for row in _column(folder / file.name, "id")))
     for what, number in (
         ("rows that are ok are missing from the dataset", len(np.setdiff1d(wanted, got))),
         ("rows of the dataset are not among those that are ok", len(np.setdiff1d(got, wanted))),
     ):
         if number:
             yield f"{folder / 'data'}: {number:,} {what} in {source}"
+
+
+def _surplus(run: Path, stage: Stage) -> list[str]:
+    """Return the ids of the rows beyond their target, which the stage `quota` names."""
+    for before in stage.after:
+        if before.name == QUOTA:
+            return list(_column(run / before.folder / "surplus.parquet", "id"))
+    return []
 
 
 def _batches(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -203,7 +217,7 @@ def _batches(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
 
 
 def _negatives(path: Path, rows: pa.Table) -> Iterator[str]:
-    for name, positive, passage, texts, ids, scores, _ in zip(
+    for name, positive, _, passage, texts, ids, scores, _ in zip(
         *(rows.column(column).to_pylist() for column in _CHECKED), strict=True
     ):
         if positive in texts or passage in ids:

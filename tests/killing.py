@@ -31,7 +31,7 @@ name: run
 outputs: {outputs}
 seed: 1
 corpus: {{path: {documents}, columns: {{text: text, id: id, title: title, language: language}}, limit: 24}}
-tasks: {{retrieval: {{queries_per_passage: 2}}}}
+tasks: {{retrieval: {{rows_per_passage: 2}}}}
 engine: {{kind: server, url: "{url}", model: scripted, in_flight: {in_flight}}}
 embedder: {{kind: hashing}}
 score: {{min_cosine: 0.05, max_rank: 5}}

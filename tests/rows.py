@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from synth.schemas import CLUSTERED, OK, PAIRS, PASSAGES, PERSONAS, SCORED, stable_id, table
+from synth.schemas import CLUSTERED, MINED, OK, PAIRS, PASSAGES, PERSONAS, PLAN, SCORED, stable_id, table
 
 STATE = {"status": OK, "reason": None, "detail": None}
 
@@ -21,6 +21,10 @@ def passage(**changes: Any) -> dict[str, Any]:
         "title": "Otters",
         "text": text,
         "language": "en",
+        "syntax": "",
+        "parallel": "",
+        "ordinal": 0,
+        "passages": 1,
         "tokens": 7,
         **STATE,
     }
@@ -38,6 +42,8 @@ def pair(**changes: Any) -> dict[str, Any]:
     row = {
         "id": stable_id("row", query, text),
         "task": "retrieval",
+        "round": 1,
+        "cell": "",
         "ordinal": 0,
         "seed": 1,
         "passage_id": stable_id("passage", text),
@@ -46,28 +52,49 @@ def pair(**changes: Any) -> dict[str, Any]:
         "title": "Otters",
         "passage": text,
         "passage_language": "en",
+        "syntax": "",
+        "parallel": "",
+        "translation": "",
         "query_language": "en",
+        "types": ["acquire_knowledge"],
+        "difficulties": ["high_school"],
         "length": "short",
         "words": 5,
+        "clarity": "",
         "personas": ["A zookeeper."],
         "instruction": "Given a question, retrieve passages that answer it",
         "query": query,
         "positive": text,
+        "positive_language": "en",
+        "written_negatives": [],
+        "written": ["query"],
         "type": "acquire_knowledge",
         "difficulty": "high_school",
         "persona": "A zookeeper.",
+        "label": "",
+        "similarity": None,
+        "written_similarities": [],
         "templates": "t",
         "model": "m",
         "examples": [],
         "requests": [],
+        "prompt_tokens": 0,
+        "output_tokens": 0,
         **STATE,
     }
     return _changed(row, changes)
 
 
+def planned(**changes: Any) -> dict[str, Any]:
+    """A row of schemas.PLAN."""
+    row = pair(**changes)
+    return {name: row[name] for name in PLAN.names}
+
+
 def scored(**changes: Any) -> dict[str, Any]:
     """A row of schemas.SCORED; candidates are given as (row, score)."""
     extra = {"cosine": changes.pop("cosine", 0.6), "rank": changes.pop("rank", 1)}
+    extra["written_scores"] = changes.pop("written_scores", [])
     found = [{"row": row, "score": score} for row, score in changes.pop("candidates", [])]
     return {**pair(**changes), **extra, "candidates": found}
 
@@ -77,6 +104,17 @@ def clustered(**changes: Any) -> dict[str, Any]:
     cluster = changes.pop("cluster", None)
     row = scored(**changes)
     return {**row, "cluster": cluster or row["id"]}
+
+
+def mined(**changes: Any) -> dict[str, Any]:
+    """A row of schemas.MINED with one negative."""
+    found = {
+        "negatives": ["Salt is white."], "negative_ids": ["p-salt"], "negative_scores": [0.5], "negative_kinds": ["mined"],
+        "negative_similarities": [None],
+    }  # fmt: skip
+    found |= {name: changes.pop(name) for name in list(found) if name in changes}
+    row = {**clustered(**changes), **found}
+    return {name: row[name] for name in MINED.names}
 
 
 def passages(*rows: dict[str, Any]) -> pa.Table:

@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import json
 from pathlib import Path
 from typing import Literal
@@ -148,3 +149,62 @@ def test_whatever_a_model_writes_is_an_answer_or_unanswered(text: str) -> None:
     else:
         assert found == Answer.model_validate(json.loads(text))
         found.title.encode()
+
+
+class Slow(Canned):
+    """Answers when it is told to."""
+
+    def __init__(self, *answers: Response | Exception) -> None:
+        super().__init__(*answers)
+        self.go = asyncio.Event()
+
+    async def complete(self, request: Request) -> Response:
+        await self.go.wait()
+        return await super().complete(request)
+
+
+def test_rows_that_share_a_question_ask_it_once(tmp_path: Path) -> None:
+    engine, memory, told = Slow(GOOD), Memory(), list[bool]()
+
+    async def all_rows() -> list[Answer]:
+        shared = dataclasses.replace(line(tmp_path, engine, memory), answered=lambda _, fresh: told.append(fresh))
+        rows = [asyncio.create_task(RowAsk(shared, seed)("step", Answer, share="p1", x="?")) for seed in range(3)]
+        await asyncio.sleep(0)
+        engine.go.set()
+        found = await asyncio.gather(*rows)
+        later = RowAsk(shared, 9)
+        assert later.keys == []
+        return [*found, await later("step", Answer, share="p1", x="?")]
+
+    assert asyncio.run(all_rows()) == [Answer(title="t", kind="a")] * 4
+    assert (len(engine.requests), len(memory), sorted(told)) == (1, 1, [False, False, False, True])
+
+
+def test_another_share_seed_or_variable_is_another_question(tmp_path: Path) -> None:
+    engine = Canned(GOOD, GOOD, GOOD, GOOD, GOOD)
+    asks = [RowAsk(line(tmp_path, engine), seed) for seed in range(5)]
+    asks[4] = RowAsk(dataclasses.replace(asks[4].line, seed=8), 4)
+
+    async def all_rows() -> None:
+        for ask, share, x in zip(asks, ["p1", "p2", "p1", "", "p1"], ["?", "?", "!", "?", "?"], strict=True):
+            await ask("step", Answer, share=share, x=x)
+
+    asyncio.run(all_rows())
+    assert len({request.key("m") for request in engine.requests}) == 5
+
+
+def test_a_shared_question_that_fails_fails_all_that_wait_for_it(tmp_path: Path) -> None:
+    engine = Slow(RequestFailed("refused", "no"))
+
+    async def all_rows() -> list[object]:
+        shared = line(tmp_path, engine)
+        rows = [asyncio.create_task(RowAsk(shared, seed)("step", Answer, share="p1", x="?")) for seed in range(2)]
+        await asyncio.sleep(0)
+        engine.go.set()
+        found = await asyncio.gather(*rows, return_exceptions=True)
+        assert shared.pending == {}
+        return found
+
+    found = asyncio.run(all_rows())
+    assert [str(error) for error in found] == ["refused: no", "refused: no"]
+    assert len(engine.requests) == 1

@@ -1,5 +1,6 @@
 import itertools
 import re
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from synth import card
 from synth.config import Config, Corpus, Personas, Publish
-from synth.figures import Step, Tally
+from synth.figures import Step, Tally, left_out, steered
 from synth.schemas import DATASET, table
 from synth.visible import one_line, visible
 
@@ -21,8 +22,10 @@ HOSTILE = "a|b <script>alert(1)</script> `rm -rf` \x1b[31mred\x07 {{ 7*7 }} {% r
 def row(**changes: Any) -> dict[str, Any]:
     return {
         "id": "r1", "task": "retrieval", "instruction": "i", "query": "when does the tide turn", "positive": "Every six hours.",
-        "negatives": ["Salt is white."], "positive_score": 0.7, "negative_scores": [0.4], "rank": 1, "query_language": "de",
-        "passage_language": "zh", "type": "keywords", "difficulty": "phd", "length": "short", "persona": "a sailor",
+        "negatives": ["Salt is white."], "positive_score": 0.7, "negative_scores": [0.4], "negative_kinds": ["mined"],
+        "similarity": None, "negative_similarities": [None], "label": "", "rank": 1, "query_language": "de",
+        "positive_language": "zh", "type": "keywords", "difficulty": "phd", "length": "short", "clarity": "",
+        "persona": "a sailor",
         "title": "", "document_id": "d1", "passage_id": "p1", "negative_ids": ["p2"], "source": "s", "cluster": "r1",
         "model": "toy", "templates": "t1",
     } | changes  # fmt: skip
@@ -68,7 +71,7 @@ def cells(page: str, heading: str) -> list[list[str]]:
 
 def test_the_header() -> None:
     header = head(write(row(), row(id="r2", query_language="und"), publish=Publish(licence="CC-BY-4.0")))
-    features = header.pop("dataset_info")["features"]
+    (info,) = header.pop("dataset_info")
     assert header == {
         "pretty_name": "toy",
         "language": ["de", "zh"],
@@ -77,10 +80,15 @@ def test_the_header() -> None:
         "size_categories": ["n<1K"],
         "tags": ["synthetic", "embeddings", "hard-negatives", "query-generation"],
         "configs": [
-            {"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]},
+            {
+                "config_name": "default",
+                "data_files": [{"split": "train", "path": "data/train-*.parquet"}],
+                "default": True,
+            },
         ],
     }
-    assert datasets.Features._from_yaml_list(features) == datasets.Features.from_arrow_schema(DATASET)
+    assert info["config_name"] == "default"
+    assert datasets.Features._from_yaml_list(info["features"]) == datasets.Features.from_arrow_schema(DATASET)
 
 
 @pytest.mark.parametrize(
@@ -107,11 +115,42 @@ def test_size_categories(rows: int, size: str) -> None:
 
 def test_hostile_rows_are_shown_as_they_are_and_do_nothing() -> None:
     page = write(row(query=HOSTILE, positive=HOSTILE, negatives=[HOSTILE], type=HOSTILE))
-    assert cells(page, "### Sample rows") == [[one_line(HOSTILE, 200), one_line(HOSTILE, 240), one_line(HOSTILE, 160)]]
+    assert cells(page, "### Sample rows") == [
+        ["retrieval", one_line(HOSTILE, 200), one_line(HOSTILE, 240), one_line(HOSTILE, 160)]
+    ]
     for forbidden in ("<script", "\x1b", "\x07", "{{", "{%", "`rm", "](", "http://"):
         assert forbidden not in page
     assert "49" not in page
     assert page.count("---\n") == write(row()).count("---\n")
+
+
+def test_what_became_of_each_task_and_language_and_of_the_targets() -> None:
+    tally = Tally()
+    tally.add("train", table(DATASET, [row()]))
+    fates = {"sts": {"de": {"ok": 3, "rejected/copied": 2, "rejected/x|y": 1}, "en": {"failed/deadline": 4}}}
+    cells_of = [
+        {"cell": "sts/de", "target": 2000, "planned": 6, "accepted": 3, "kept": 2},
+        {"cell": "sts/en", "target": 4, "planned": 4, "accepted": 0, "kept": 0, "short_because": "corpus used up"},
+    ]
+    counted = {
+        "fates": fates, "requests": {"sts": 10}, "tokens": {"sts": 900},
+        "rounds": 2, "stop": "corpus used up", "distance": 0.25, "cells": cells_of,
+    }  # fmt: skip
+    tally.written = Counter({("sts", "de"): 2})
+    figures = tally.summary(5) | left_out(counted, tally) | steered(counted)
+    page = card.card(card.facts(config()), figures, [], [row()])
+    assert cells(page, "Of each task and language") == [
+        ["sts", "de", "6", "2", "copied 2, x|y 1, over_target 1"],
+        ["sts", "en", "4", "0", "–; failed: deadline 4"],
+    ]
+    assert (
+        "stopped after 2 rounds: corpus used up. Total variation distance of the rows' shares from the targets': 0.25"
+        in page
+    )
+    assert cells(page, "### Targets") == [
+        ["sts/de", "2,000", "6", "3", "2", "–"],
+        ["sts/en", "4", "4", "0", "0", "corpus used up"],
+    ]
 
 
 def test_hostile_settings_are_escaped_too() -> None:

@@ -22,7 +22,7 @@ corpus:
   columns: {{text: text, id: id, title: title, language: language}}
   limit: 20
   licence: CC0-1.0
-tasks: {{retrieval: {{queries_per_passage: 2}}}}
+tasks: {{retrieval: {{rows_per_passage: 2}}}}
 engine: {{kind: scripted, junk: 0.1, in_flight: 8}}
 embedder: {{kind: hashing}}
 score: {{min_cosine: 0.05, max_rank: 5}}
@@ -102,6 +102,7 @@ def test_a_changed_threshold_asks_the_engine_nothing(config: Path) -> None:
         "clusters",
         "dedup",
         "negatives",
+        "quota",
         "publish",
     ]
 
@@ -128,7 +129,7 @@ def test_status_and_show_read_a_run(config: Path) -> None:
     lines = parsed("status", config)
     assert [line["stage"] for line in lines] == [
         "corpus", "personas", "index", "plan", "generate", "filter", "score", "cutoff", "select", "clusters", "dedup",
-        "negatives", "publish",
+        "negatives", "quota", "publish",
     ]  # fmt: skip
     assert {line["state"] for line in lines} == {"done"}
     assert next(line for line in lines if line["stage"] == "generate")["requests"] > 60

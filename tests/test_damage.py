@@ -19,7 +19,7 @@ name: run
 outputs: {outputs}
 seed: 1
 corpus: {{path: examples/corpus/documents.jsonl, columns: {{text: text, id: id, title: title, language: language}}, limit: 24}}
-tasks: {{retrieval: {{queries_per_passage: 2}}}}
+tasks: {{retrieval: {{rows_per_passage: 2}}}}
 engine: {{kind: scripted, junk: 0.1, in_flight: 8}}
 embedder: {{kind: hashing}}
 score: {{min_cosine: 0.05, max_rank: 5}}
@@ -110,7 +110,7 @@ def test_any_file_damaged_in_any_way_never_makes_another_dataset(whole: Path, co
         victim.unlink()
         run(copy)
     assert different(copy.folder, whole) == set()
-    assert runs.verify(copy)["stages"] == 13
+    assert runs.verify(copy)["stages"] == 14
 
 
 def different(run: Path, other: Path) -> set[str]:

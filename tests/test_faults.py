@@ -27,7 +27,7 @@ CONFIG = {
         "limit": 20,
         "licence": "CC0-1.0",
     },
-    "tasks": {"retrieval": {"queries_per_passage": 2}},
+    "tasks": {"retrieval": {"rows_per_passage": 2}},
     "embedder": {"kind": "hashing"},
     "score": {"min_cosine": 0.05, "max_rank": 5},
     "negatives": {"per_query": 2},

@@ -1,10 +1,11 @@
 """Is a text in its language? Right ones must pass, wrong ones should be caught."""
 
 import json
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from synth import languages
 from synth.errors import ConfigError
@@ -32,6 +33,7 @@ RIGHT = [
     ("hi", "हीट पंप कैसे काम करता है"),
     ("zh", "TCP 和 UDP 的区别"),
     ("zh", "什麼是光合作用"),
+    ("zh", "二〇一五年的人口普查结果"),
     ("zh", "NVIDIA H100"),
     ("ja", "東京都 人口"),
     ("ja", "ヒートポンプの仕組み"),
@@ -39,6 +41,33 @@ RIGHT = [
     ("th", "ปั๊มความร้อนทำงานอย่างไร"),
     ("und", "quelle est la capitale"),
     ("en", "\ud83d broken \0 what is the surrogate"),
+    # names and numbers
+    ("en", "Ferdinand de Lesseps 1869"),
+    ("ja", "Ferdinand de Lesseps 1869"),
+    ("pl", "Vincent van Gogh"),
+    ("fr", "Ursula von der Leyen"),
+    ("de", "Luca della Robbia"),
+    ("en", "Osama bin Laden"),
+    ("tr", "Harun al Rashid"),
+    ("fi", "Simone de Beauvoir, Jean-Paul Sartre"),
+    ("ru", "Rio de Janeiro 2016"),
+    ("en", "iPhone 15 Pro Max 256 GB"),
+    ("es", "precio de Samsung Galaxy Watch"),
+    # English terms in a sentence of another language
+    ("de", "wie funktioniert ein load balancer"),
+    ("de", "was ist machine learning"),
+    ("nl", "docker container start niet meer op"),
+    ("pt", "erro ao subir container docker"),
+    ("hi", "load balancer कैसे काम करता है"),
+    ("hi", "laptop में docker install कैसे करें"),
+    ("he", "מה זה machine learning"),
+    ("ja", "dockerのコンテナが起動しない"),
+    # mixed script
+    ("en", "what does 合気道 mean"),
+    ("de", "Bedeutung von 水"),
+    ("ru", "docker контейнер не запускается после обновления"),
+    ("zh", "朱镕基 生平"),
+    ("ja", "京都府 紅葉 名所"),
 ]
 
 WRONG = [
@@ -52,6 +81,13 @@ WRONG = [
     ("ja", "法国的首都是什么地方请告诉我它的历史", "looks like zh"),
     ("ko", "法国的首都是什么", "looks like zh"),
     ("ar", "پمپ حرارتی چگونه کار می کند", "looks like fa"),
+    ("ja", "我想知道怎么办", "looks like zh"),
+    ("zh", "東京駅 地図", "looks like ja"),
+    ("en", "wie funktioniert ein Kühlschrank", "looks like de"),
+    ("fr", "was kostet ein Fahrrad", "looks like de"),
+    ("de", "docker контейнер не запускается после обновления", "looks like Cyrillic"),
+    ("sr", "what is the capital of France", "looks like en"),
+    ("gl", "was ist die Hauptstadt von Frankreich", "looks like de"),  # langdetect has no profile of Galician
 ]
 
 
@@ -107,35 +143,72 @@ def test_names_and_an_unknown_code() -> None:
         languages.name("deu")
 
 
-def test_the_second_opinion_is_the_same_every_time() -> None:
-    assert len({str(languages._second("was wann wo")) for _ in range(5)}) == 1
+def test_the_answer_does_not_hang_on_what_was_asked_before() -> None:
+    texts = [("was wann wo", "en"), ("quanto custa renovar", "it"), ("cloud computing", "fr")]
+    answers = [languages.is_language(*pair) for pair in texts]
+    languages._spelling.cache_clear()
+    assert [languages.is_language(*pair) for pair in reversed(texts)] == answers[::-1]
+
+
+def test_a_language_without_spaces_or_letters_of_its_own_does_not_break_it() -> None:
+    for code in languages.NAMES:
+        for text in ("", "?!", "a", "水", "ą", "क", "1869", "\u0301", "word " * 1000):
+            verdict = languages.is_language(text, code)
+            assert verdict is None or verdict.startswith("looks like ")
+
+
+QUERIES: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "data/queries_by_language.yaml").read_text("utf-8"))
+NAMES = QUERIES.pop("names")[1::2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "most", "least"),
+    # measured: 0.00 and 99.1, 0.34 and 98.5, 0.00 and 98.2, 0.93 and 91.7 %
+    [("plain", None, 0.005, 0.985), ("plain", 3, 0.01, 0.98), ("named", None, 0.01, 0.975), ("mixed", None, 0.02, 0.9)],
+)
+def test_on_queries_it_was_not_tuned_on(kind: str, words: int | None, most: float, least: float) -> None:
+    """Rows of odd number; bench/languages.py has the tables. English is a right guess of a text with English terms."""
+    texts = {code: [_cut(text, code, words) for text in kinds[kind][1::2]] for code, kinds in QUERIES.items()}
+    _assert_bounds(texts, [code for code in texts if (kind, code) != ("mixed", "en")], most, least)
+
+
+def test_names_alone_are_in_no_language() -> None:
+    codes = [code for code in QUERIES if code not in languages._WRITTEN_IN]
+    rejected = [(name, code) for name in NAMES for code in codes if languages.is_language(name, code)]
+    assert len({name for name, _ in rejected}) <= 1  # `Sergei Rachmaninoff op. 18`: a word that may be of a language
 
 
 XQUAD = Path(__file__).parents[2] / "shared/data/xquad"
 
 
 @pytest.mark.skipif(not XQUAD.exists(), reason="../shared/data is not here")
-def test_on_the_questions_of_xquad() -> None:
-    """Right ones rejected: at most 1 % (of all of them, 0.00 and 0.08); run with -s for the table."""
-    codes = ("en", "de", "es", "zh", "ar")
-    print("\n            right rejected %   wrong caught %   right texts/s")
-    for kind, most, least in (("whole", 0.001, 0.98), ("three words", 0.01, 0.94)):
-        rejected = rights = caught = wrongs = 0
-        seconds = 0.0
-        for code in codes:
-            texts = _questions(code)[::20]
-            if kind != "whole":
-                texts = [text[:6] if code == "zh" else " ".join(text.split()[:3]) for text in texts]
-            start = time.perf_counter()
-            rejected += sum(languages.is_language(text, code) is not None for text in texts)
-            seconds += time.perf_counter() - start
-            rights += len(texts)
-            verdicts = [languages.is_language(text, other) for text in texts for other in codes if other != code]
-            caught += sum(verdict is not None for verdict in verdicts)
-            wrongs += len(verdicts)
-        print(f"{kind:12}{100 * rejected / rights:12.2f}{100 * caught / wrongs:18.2f}{rights / seconds:15.0f}")
-        assert rejected / rights <= most
-        assert caught / wrongs >= least
+@pytest.mark.parametrize(("words", "most", "least"), [(None, 0.002, 0.99), (3, 0.005, 0.955)])
+def test_on_the_questions_of_xquad(words: int | None, most: float, least: float) -> None:
+    """Of those it was not tuned on: 0.00 and 99.4 %, 0.10 and 96.6 %."""
+    texts = {
+        code: [_cut(text, code, words) for text in _questions(code)[1::2]] for code in ("en", "de", "es", "zh", "ar")
+    }
+    _assert_bounds(texts, list(texts), most, least)
+
+
+def _assert_bounds(texts: dict[str, list[str]], expected: list[str], most: float, least: float) -> None:
+    rights = [languages.is_language(text, code) is None for code, rows in texts.items() for text in rows]
+    wrongs = [
+        languages.is_language(text, other) is not None
+        for code, rows in texts.items()
+        for other in expected
+        if other != code
+        for text in rows
+    ]
+    assert rights.count(False) / len(rights) <= most
+    assert wrongs.count(True) / len(wrongs) >= least
+
+
+def _cut(text: str, code: str, words: int | None) -> str:
+    if words is None:
+        return text
+    letters = {"zh": 6, "ja": 6, "th": 10}.get(code)
+    return text[:letters] if letters else " ".join(text.split()[:words])
 
 
 def _questions(code: str) -> list[str]:

@@ -78,14 +78,37 @@ def test_a_folder_in_order_with_titles_and_what_cannot_be_read(tmp_path: Path) -
     (tmp_path / "d.txt").write_bytes(b"caf\xe9")
     (tmp_path / "e.md.gz").write_bytes(gzip.compress(b"zipped"))
     assert read(tmp_path, "text") == [
-        Row("b.md", 0, {"text": "Intro\n\n## The title ##\nBody", "title": "The title"}, title="The title"),
+        Row("b.md", 0, {"text": "Intro\n\n## The title ##\nBody", "title": "The title", "syntax": ""}),
         Row("c.pdf", 0, None, "files ending in .pdf cannot be read"),
         Row("d.txt", 0, None, "not UTF-8: byte 0xe9 at 3"),
-        Row("e.md.gz", 0, {"text": "zipped", "title": "e"}, title="e"),
-        Row("sub/a.note.TXT", 0, {"text": "plain", "title": "a.note"}, title="a.note"),
+        Row("e.md.gz", 0, {"text": "zipped", "title": "e", "syntax": ""}),
+        Row("sub/a.note.TXT", 0, {"text": "plain", "title": "a.note", "syntax": ""}),
     ]
     assert [row.source for row in read(f"{tmp_path}/**/*.md*")] == ["b.md", "e.md.gz"]
     assert [row.source for row in read(tmp_path, limit=1)] == ["b.md"]
+
+
+def test_source_files_say_which_language_they_are_in(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("# Not a heading\n")
+    (tmp_path / "b.test.TSX.gz").write_bytes(gzip.compress(b"x"))
+    (tmp_path / "c.md").write_text("no heading")
+    assert [row.values for row in read(tmp_path, "text", "syntax")] == [
+        {"text": "# Not a heading\n", "title": "a.py", "syntax": "python"},
+        {"text": "x", "title": "b.test.TSX", "syntax": "typescript"},
+        {"text": "no heading", "title": "c", "syntax": ""},
+    ]
+
+
+def test_columns_are_those_of_tables_where_files_are_read_whole(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.md", "c.rs"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "d.csv").write_text("body\nx\n")
+    found = list(readers.rows(path=str(tmp_path), columns=["body"], whole_files=True))
+    assert [(row.file, row.number) for row in found] == [("a.txt", 0), ("b.md", 0), ("c.rs", 0), ("d.csv", 2)]
+    with pytest.raises(InputError, match=r"a\.txt: no column 'body' \(columns: text, title, syntax\)"):
+        read(tmp_path, "body")
+    with pytest.raises(InputError, match=r"d\.csv: no column 'text'"):
+        list(readers.rows(path=str(tmp_path), columns=["text"], whole_files=True))
 
 
 def test_gzipped_lines(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ CONFIG = {
     "name": "run",
     "seed": 1,
     "corpus": {"path": "examples/corpus/documents.jsonl", "columns": {"text": "text", "title": "title"}, "limit": 10},
-    "tasks": {"retrieval": {"queries_per_passage": 2}},
+    "tasks": {"retrieval": {"rows_per_passage": 2}},
     "engine": {"kind": "scripted", "in_flight": 8},
     "embedder": {"kind": "hashing"},
     "publish": {"licence": "cc0-1.0"},
@@ -66,7 +66,7 @@ def run(outputs: Path, *overrides: str) -> runs.Result:
         (("engine.chat_template_kwargs={enable_thinking: false}",), ROWS, ROWS),
         (("seed=2",), ROWS, ROWS),
         (("corpus.limit=13",), 6, 6),
-        (("tasks.retrieval.queries_per_passage=3",), 10, 10),
+        (("tasks.retrieval.rows_per_passage=3",), 10, 10),
     ],
 )
 def test_a_change_asks_what_it_changed(

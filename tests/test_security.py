@@ -23,7 +23,7 @@ CONFIG = """
 name: run
 outputs: {outputs}
 corpus: {{path: {corpus}, columns: {{text: text, id: id, title: title}}, licence: "<script>alert('licence')</script>"}}
-tasks: {{retrieval: {{queries_per_passage: 3}}}}
+tasks: {{retrieval: {{rows_per_passage: 3}}}}
 engine: {{kind: tests.hostile_engine, in_flight: 2}}
 embedder: {{kind: hashing}}
 filters: {{copied: false, debris: false, grounded: false, injected: false, language: false, length: false, parrots: false,

@@ -10,20 +10,18 @@ from synth.errors import ConfigError, StoreError
 from synth.ledger import File
 from synth.stage import Source
 from synth.store import Manifest
+from tests.rows import mined
 
 HOSTILE = "\x1b[31mred\x1b]0;owned\x07 [bold]markup[/bold] :smile: \x9b2J \u202egnp"
 
 
 def row(number: int, **changes: Any) -> dict[str, Any]:
-    return {
-        "id": f"row{number}", "task": "retrieval", "ordinal": 0, "seed": 7, "passage_id": f"p{number}",
-        "document_id": "d", "source": f"docs.jsonl:{number}", "title": "Tides", "passage": "The tide turns.",
-        "passage_language": "en", "query_language": "de", "length": "short", "words": 6, "personas": ["a nurse"],
-        "instruction": "i", "query": "when does the tide turn", "positive": "Every six hours the tide turns.",
-        "type": "keywords", "difficulty": "phd", "persona": "a sailor", "templates": "t", "model": "m", "requests": [],
-        "status": "ok", "reason": None, "detail": None, "cosine": 0.75, "rank": 1, "cluster": "c",
-        "negatives": ["Salt is white. " * 20], "negative_ids": ["p-salt"], "negative_scores": [0.5],
-    } | changes  # fmt: skip
+    return mined(
+        id=f"row{number}", passage_id=f"p{number}", document_id="d", source=f"docs.jsonl:{number}", title="Tides",
+        passage="The tide turns.", query_language="de", query="when does the tide turn",
+        positive="Every six hours the tide turns.", type="keywords", difficulty="phd", words=6, cosine=0.75, cluster="c",
+        persona="a sailor", negatives=["Salt is white. " * 20],
+    ) | changes  # fmt: skip
 
 
 STAGE = Source(name="negatives", does="", writes=schemas.MINED, read=lambda: iter([]))
@@ -78,7 +76,7 @@ def test_a_stage_without_reasons(tmp_path: Path) -> None:
     part = store.write_part(tmp_path / PLAN.folder, 0, schemas.table(schemas.PLAN, [plan]))
     store.finish(tmp_path / PLAN.folder, PLAN, {"ok": 1}, [part])
     assert show.rows(tmp_path, PLAN) == [plan]
-    assert "a nurse" in printed(show.render(plan))
+    assert "A zookeeper." in printed(show.render(plan))
     with pytest.raises(ConfigError, match="have no status or reason"):
         show.rows(tmp_path, PLAN, status="ok")
 
@@ -98,7 +96,7 @@ def test_a_row_on_80_columns() -> None:
         "│            is white. Salt is white. Salt is white. Salt is white.…           │\n"
         "│ persona    a sailor                                                          │\n"
         "│ asked for  keywords, phd, short                                              │\n"
-        "│ language   query de, passage en                                              │\n"
+        "│ language   query de, positive en                                             │\n"
         "│ cosine     0.750, rank 1                                                     │\n"
         "│ source     Tides · docs.jsonl:1                                              │\n"
         "│ status     rejected: copied: 9 of 10 words                                   │\n"

@@ -69,7 +69,7 @@ def test_an_error_is_json_too_where_json_was_asked_for(config: Path) -> None:
     assert (done.returncode, json.loads(done.stdout)) == (
         6,
         {
-            "error": f"{config.parent}/outputs/run: the run is not finished: 13 stages are to do, 'corpus' first",
+            "error": f"{config.parent}/outputs/run: the run is not finished: 14 stages are to do, 'corpus' first",
             "fix": "run `synth run` with the same config (and the same -n and --set) to the end",
             "exit_code": 6,
         },

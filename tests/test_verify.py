@@ -16,8 +16,9 @@ from synth.config import Config, Corpus, Publish
 from synth.executors import local
 from synth.files import sha256
 from synth.stage import Fold, Map, Source, Stage, Workspace
-from synth.stages import publish
+from synth.stages import publish, quota
 from synth.verify import verify
+from tests import rows
 
 ROWS, SHARD = 40, 10
 
@@ -33,15 +34,10 @@ def silent(stage: Stage, rows: int | None) -> Iterator[Silent]:
 
 
 def mined(number: int) -> dict[str, Any]:
-    return {
-        "id": f"row{number}", "task": "retrieval", "ordinal": 0, "seed": 7, "passage_id": f"passage{number}",
-        "document_id": f"document{number // 2}", "source": "s", "title": "", "passage": f"text {number}",
-        "passage_language": "en", "query_language": "en", "length": "short", "words": 6, "personas": [],
-        "instruction": "i", "query": f"query {number}", "positive": f"text {number}", "type": "", "difficulty": "",
-        "persona": "", "templates": "t", "model": "m", "requests": [], "status": "ok", "reason": None, "detail": None,
-        "cosine": 0.75, "rank": 1, "cluster": f"row{number}", "negatives": ["other"], "negative_ids": ["p-other"],
-        "negative_scores": [0.5],
-    }  # fmt: skip
+    return rows.mined(
+        id=f"row{number}", passage=f"text {number}", passage_id=f"passage{number}", query=f"query {number}",
+        document_id=f"document{number // 2}", cosine=0.75, negatives=["other"], negative_ids=["p-other"],
+    )  # fmt: skip
 
 
 def reject_tenth(rows: pa.Table, _: None) -> pa.Table:
@@ -61,19 +57,17 @@ SOURCE = Source(
 )
 INDEX = Fold(name="index", does="", writes=pa.schema([("key", pa.int64())]), after=(SOURCE,), fn=side_table)
 NEGATIVES = Map(name="negatives", does="", writes=schemas.MINED, after=(SOURCE, INDEX), fn=reject_tenth)
-PUBLISH = publish.stage(
-    Config.model_construct(
-        name="toy",
-        corpus=Corpus(path="docs"),
-        engine=SimpleNamespace(kind="scripted"),
-        embedder=SimpleNamespace(kind="local"),
-        tasks={},
-        publish=Publish(validation=0.4),
-    ),
-    NEGATIVES,
-    [SOURCE, INDEX],
+CONFIG = Config.model_construct(
+    name="toy",
+    corpus=Corpus(path="docs"),
+    engine=SimpleNamespace(kind="scripted"),
+    embedder=SimpleNamespace(kind="local"),
+    tasks={},
+    publish=Publish(validation=0.4),
 )
-STAGES = [SOURCE, INDEX, NEGATIVES, PUBLISH]
+QUOTA = quota.stage(CONFIG, NEGATIVES, INDEX, SOURCE, lambda run: [""])
+PUBLISH = publish.stage(CONFIG, NEGATIVES, QUOTA, [SOURCE, INDEX])
+STAGES = [SOURCE, INDEX, NEGATIVES, QUOTA, PUBLISH]
 
 
 @pytest.fixture(scope="module")

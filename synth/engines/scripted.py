@@ -1,8 +1,8 @@
 """A stand-in for a model: fills any JSON schema by rules, from the request alone. For tests and dry runs.
 
 The same request always gets the same answer, in any order, on any machine. Strings are questions made of words of the
-passage (what follows "Passage:" in the last turn, as in synth's own templates), so that filters, scores and mining have
-something sensible to work on.
+longest paragraph of the last turn (the passage, in synth's own templates), in the language that the turn names ("in
+German"), so that filters, scores and mining have something sensible to work on.
 """
 
 import asyncio
@@ -11,11 +11,16 @@ import json
 import random
 import re
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
+from synth import yamls
 from synth.engines import EngineSettings, Request, RequestFailed, Response
+
+_VOCABULARY = Path(__file__).parents[1] / "data" / "scripted.yaml"
 
 
 class Settings(EngineSettings):
@@ -52,6 +57,24 @@ class ScriptedEngine:
         return Response(text, "stop", prompt, 0, len(text.split()))
 
 
+_WORD = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]{2,5}|[^\W\u3040-\u30ff\u4e00-\u9fff]{4,}")
+"""Of Chinese and Japanese, a few characters: they are written without spaces."""
+_PASSAGE_WORDS = 8
+"""A paragraph of fewer words is an instruction, and nothing to write about."""
+
+
+@cache
+def _vocabulary() -> dict[str, tuple[str, list[str]]]:
+    """Read what is written with: a sentence with room for words, and nouns, by name of the language."""
+    raw = yamls.loads(_VOCABULARY.read_bytes(), str(_VOCABULARY))
+    return {name: (entry["frame"], entry["nouns"].split()) for name, entry in raw.items()}
+
+
+@cache
+def _named() -> re.Pattern[str]:
+    return re.compile(rf"\bin ({'|'.join(_vocabulary())})\b")
+
+
 def _fill(schema: dict[str, Any], request: Request, draw: random.Random) -> Any:
     if "const" in schema:
         return schema["const"]
@@ -61,7 +84,11 @@ def _fill(schema: dict[str, Any], request: Request, draw: random.Random) -> Any:
         case "object":
             return {name: _fill(inner, request, draw) for name, inner in schema.get("properties", {}).items()}
         case "array":
-            return [_fill(schema.get("items", {}), request, draw)]
+            number = max(1, schema.get("minItems", 1))
+            if schema.get("items", {}).get("type") == "string":
+                words = list(dict.fromkeys(_words(request.messages[-1].content, draw, 8 * number)))
+                return (words + [f"other {n}" for n in range(number)])[:number]
+            return [_fill(schema.get("items", {}), request, draw) for _ in range(number)]
         case "integer" | "number":
             return draw.randint(schema.get("minimum", 0), schema.get("maximum", 10))
         case "boolean":
@@ -71,9 +98,20 @@ def _fill(schema: dict[str, Any], request: Request, draw: random.Random) -> Any:
 
 
 def _question(turn: str, draw: random.Random) -> str:
-    """Ask about the four longest of eight words that follow one another in the passage."""
-    passage = turn.partition("Passage:\n")[2] or turn
-    words = re.findall(r"\w{4,}", passage.partition("\n\n")[0]) or ["nothing"]
-    start = draw.randrange(max(1, len(words) - 8))
-    chosen = sorted(words[start : start + 8], key=len, reverse=True)[:4]
-    return f"What is known about {' '.join(chosen)}?"
+    """Ask about four long words that stand together in the passage, and three nouns; where there is no passage, of seven
+    nouns, so that no two questions are alike."""
+    named = _named().findall(turn)
+    frame, nouns = _vocabulary()[named[-1] if named else "English"]
+    words = _words(turn, draw, _PASSAGE_WORDS)
+    told = sorted(words, key=len, reverse=True)[:4] if len(words) == _PASSAGE_WORDS else []
+    if named or not told:
+        told += draw.sample(nouns, 3 if told else 7)
+    return frame.format(" ".join(told))
+
+
+def _words(turn: str, draw: random.Random, number: int) -> list[str]:
+    """Return so many words, of four letters and more, that follow one another in the longest paragraph."""
+    paragraph = max((re.sub(r"^[^\n]*:\n", "", part) for part in turn.split("\n\n")), key=len)
+    words = _WORD.findall(paragraph) or ["nothing"]
+    start = draw.randrange(max(1, len(words) - number))
+    return words[start : start + number]

@@ -6,6 +6,7 @@ when there is a shard to compute.
 """
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import time
@@ -22,7 +23,7 @@ from synth import ledger, schemas, store, timings
 from synth.errors import ModelError, Stopped, StoreError, VerifyError
 from synth.files import fresh_folder, replace_folder
 from synth.ledger import File
-from synth.stage import Fold, Map, Progress, Source, Stage, Workspace
+from synth.stage import Fold, Map, Progress, Rounds, Source, Stage, Workspace
 from synth.stop import Stop
 
 Display = Callable[[Stage, int | None], AbstractContextManager[Any]]
@@ -41,6 +42,8 @@ class Run:
     stop: Stop
     retry_failed: bool = False
     """Make those shards anew in which the engine failed rows."""
+    grown: bool = False
+    """Whether there is a round more than before, so that stages which were finished have more to do."""
 
 
 def run(
@@ -50,22 +53,28 @@ def run(
     stop: Stop | None = None,
     *,
     retry_failed: bool = False,
+    grown: bool = False,
 ) -> list[Stage]:
     """Run what is not finished yet; return the stages that ran. Raises Stopped when `stop` asks for it."""
-    this = Run(folder, display, stop or Stop(), retry_failed)
+    this = Run(folder, display, stop or Stop(), retry_failed, grown)
     ran = []
     for stage in stages:
         this.stop.check()
         started, this.stop.during = time.monotonic(), stage.name
-        match stage:
-            case _ if not _wants_to_run(stage, this):
-                continue
-            case Source():
-                totals = _source(stage, this)
-            case Map():
-                totals = _map(stage, this)
-            case Fold():
-                totals = _fold(stage, this)
+        if not _wants_to_run(stage, this):
+            continue
+        try:
+            match stage:
+                case Source():
+                    totals = _source(stage, this)
+                case Map():
+                    totals = _map(stage, this)
+                case Fold():
+                    totals = _fold(stage, this)
+        except BaseException:
+            with contextlib.suppress(StoreError):  # a full disk is told of already
+                timings.note(folder, stage, time.monotonic() - started, whole=False)
+            raise
         timings.note(folder, stage, time.monotonic() - started, **totals)
         ran.append(stage)
     return ran
@@ -81,7 +90,7 @@ def _wants_to_run(stage: Stage, run: Run) -> bool:
         if found and found.fingerprint != stage.fingerprint:
             rows = sum(file.rows for file in found.parts)
             _log.warning("%s: replaces the %s of other settings, with %s rows", stage.folder, stage.name, f"{rows:,}")
-        elif found and not run.retry_failed:
+        elif found and not run.retry_failed and not run.grown:
             _log.warning(
                 "stage %r was finished, but its files or those before it have changed: it is mended", stage.name
             )
@@ -116,7 +125,7 @@ def _map(stage: Map, run: Run) -> Mapping[str, float]:
         again = _with_failures(stage, run)
         done = {name: file for name, file in done.items() if name not in again}
     missing = [index for index, name in enumerate(made_from) if name not in done]
-    with run.display(stage, sum(parts[index].rows for index in missing)) as bar:
+    with run.display(stage, sum(parts[index % len(parts)].rows for index in missing)) as bar:
         if missing:
             for side in stage.after[1:]:
                 store.check(run.folder / side.folder, side)
@@ -130,7 +139,9 @@ def _map(stage: Map, run: Run) -> Mapping[str, float]:
                     for index in missing:
                         run.stop.check()
                         rows = shards.read(index)
-                        _advance(bar, shards.keep(index, rows, stage.fn(rows, resource)))
+                        round_, shard = divmod(index, len(parts))
+                        place = (round_ + 1, shard) if isinstance(stage, Rounds) else ()
+                        _advance(bar, shards.keep(index, rows, stage.fn(rows, resource, *place)))
             done |= shards.kept
         else:
             ledger.reopen(folder, done.values())
@@ -168,7 +179,8 @@ class _Shards:
     kept: dict[str, File] = field(default_factory=dict)
 
     def read(self, index: int) -> pa.Table:
-        return store.read_checked(self.run.folder / self.stage.after[0].folder, self.parts[index])
+        part = self.parts[index % len(self.parts)]
+        return store.read_checked(self.run.folder / self.stage.after[0].folder, part)
 
     def keep(self, index: int, rows: pa.Table, result: Any) -> File:
         result = schemas.conform(result, self.stage.writes)

@@ -9,8 +9,11 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 from pydantic import Field
 
+from synth.filters import QUESTIONS
 from synth.settings import Strict
 from synth.text import is_unspaced, words
+
+JUDGES = QUESTIONS
 
 
 class Settings(Strict):

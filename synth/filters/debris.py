@@ -5,9 +5,12 @@ import re
 import pyarrow as pa
 from pydantic import Field
 
+from synth.filters import TEXTS
 from synth.filters._questions import has_question_mark
 from synth.settings import Strict
 from synth.text import count_words
+
+JUDGES = TEXTS
 
 
 class Settings(Strict):

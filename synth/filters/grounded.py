@@ -11,8 +11,11 @@ from itertools import pairwise
 
 import pyarrow as pa
 
+from synth.filters import QUESTIONS
 from synth.settings import Strict
 from synth.text import normalise, words
+
+JUDGES = QUESTIONS
 
 
 class Settings(Strict):

@@ -23,8 +23,11 @@ from itertools import pairwise
 
 import pyarrow as pa
 
+from synth.filters import TEXTS
 from synth.settings import Strict
 from synth.text import is_unspaced, normalise, words
+
+JUDGES = TEXTS
 
 
 class Settings(Strict):

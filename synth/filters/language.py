@@ -3,7 +3,10 @@
 import pyarrow as pa
 
 from synth import languages
+from synth.filters import TEXTS
 from synth.settings import Strict
+
+JUDGES = TEXTS
 
 
 class Settings(Strict):

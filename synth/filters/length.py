@@ -3,8 +3,11 @@
 import pyarrow as pa
 from pydantic import Field
 
+from synth.filters import TEXTS
 from synth.settings import Strict
 from synth.text import count_words
+
+JUDGES = TEXTS
 
 
 class Settings(Strict):
@@ -12,7 +15,7 @@ class Settings(Strict):
     """Fewer are `too_short`. Words are counted by white space; letters of Chinese, Japanese, Thai, Lao, Khmer and
     Burmese at 1.6 a word. XQuAD's shortest human question has 2 (Arabic) or 3 (English, German, Spanish) words."""
     max_words: int = Field(60, ge=1)
-    """More are `too_long`, whatever was asked for. XQuAD's longest question has 38."""
+    """More are `too_long`, unless more were asked for: then half as many again. XQuAD's longest question has 38."""
     asked_times: float = Field(3, ge=1)
     """More than `asked_times` x the words asked for + `asked_plus` are `too_long`."""
     asked_plus: int = Field(6, ge=0)
@@ -32,5 +35,5 @@ def _verdict(query: str, asked: int, settings: Settings) -> str | None:
         return f"too_short: {found} of at least {settings.min_words} words"
     limit = settings.max_words
     if asked > 0:  # 0: the task asked for no length
-        limit = min(limit, int(settings.asked_times * asked + settings.asked_plus))
+        limit = min(max(limit, int(1.5 * asked)), int(settings.asked_times * asked + settings.asked_plus))
     return f"too_long: {found} of at most {limit} words" if found > limit else None

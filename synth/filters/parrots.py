@@ -8,11 +8,14 @@ from functools import lru_cache
 import pyarrow as pa
 from pydantic import Field
 
+from synth.filters import TEXTS
 from synth.settings import Strict
 from synth.text import is_unspaced, words
 
 _NGRAM = 3
 """Characters: long enough to tell words apart, and a changed ending costs little."""
+
+JUDGES = TEXTS
 
 
 class Settings(Strict):

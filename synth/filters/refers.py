@@ -8,8 +8,11 @@ import re
 
 import pyarrow as pa
 
+from synth.filters import QUESTIONS
 from synth.settings import Strict
 from synth.text import normalise, one_of
+
+JUDGES = QUESTIONS
 
 
 class Settings(Strict):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 from pydantic import Field
 
+from synth.filters import TEXTS
 from synth.settings import Strict
 from synth.text import is_unspaced, words
 
@@ -19,6 +20,8 @@ _UNSPACED = {3: 3, 8: 2}
 
 _SELF = re.compile(r"\b(\w+ \w+(?: \w+){0,3}) (?:and|or|und|oder|y|o|et|ou|e) \1\b")
 """"Between a Turing machine and a Turing machine": of two words at least, since people say "more and more"."""
+
+JUDGES = TEXTS
 
 
 class Settings(Strict):

@@ -5,9 +5,12 @@ import re
 import pyarrow as pa
 from pydantic import Field
 
+from synth.filters import QUESTIONS
 from synth.filters._questions import GRAMMARS, Kind, has_question_mark, is_narrow, kind, offers_choice
 from synth.settings import Strict
 from synth.text import count_words
+
+JUDGES = QUESTIONS
 
 
 class Settings(Strict):

@@ -25,25 +25,37 @@ def stage(config: Config, after: Stage) -> Fold:
         writes=CLUSTERS,
         settings=config.dedup.model_dump(mode="json"),
         fn=partial(fold, settings=config.dedup),
-        columns=("id", "query", "status", "cosine"),
+        version=2,
+        columns=("id", "task", "query", "status", "cosine"),
     )
 
 
 def fold(shards: Iterator[pa.Table], workspace: Workspace, *, settings: Dedup) -> Mapping[str, int]:
     """Write clusters.parquet (schema CLUSTERS): the rows that are ok and not kept, by id, and the id kept for each.
 
-    Kept is the row of the highest cosine, of the lowest id among equals, whatever the order of rows. Holds 24 bytes a
-    row for id and cosine, and NearCopies' 580.
+    Queries of different tasks are never one. Kept is the row of the highest cosine, of the lowest id among equals,
+    whatever the order of rows. Holds 32 bytes a row for id, cosine and place, and NearCopies' 580.
     """
-    near = NearCopies(settings.threshold, settings.ngram, settings.permutations)
+    tasks: dict[str, NearCopies] = {}
+    places: dict[str, list[int]] = {}
     ids, cosines = [np.zeros(0, "S20")], [np.zeros(0, np.float32)]
+    rows_before = 0
     for rows in shards:
         rows = rows.filter(pc.equal(rows.column("status"), OK))
-        near.add(rows.column("query").to_pylist())
+        for task in rows.column("task").unique().to_pylist():
+            at = np.flatnonzero(pc.equal(rows.column("task"), task).to_numpy(zero_copy_only=False))
+            near = tasks.setdefault(task, NearCopies(settings.threshold, settings.ngram, settings.permutations))
+            near.add(rows.column("query").take(pa.array(at)).to_pylist())
+            places.setdefault(task, []).extend((rows_before + at).tolist())
         ids.append(np.array(rows.column("id").to_pylist(), "S20"))
         cosines.append(np.array(rows.column("cosine").to_pylist(), np.float32))
+        rows_before += rows.num_rows
+    labels = np.zeros(rows_before, np.int64)
+    for task, near in tasks.items():
+        mine = np.array(places[task], np.int64)
+        labels[mine] = mine[near.labels()]
     names = np.concatenate(ids)
-    kept = best(near.labels(), names, np.concatenate(cosines))
+    kept = best(labels, names, np.concatenate(cosines))
     out = np.flatnonzero(kept != np.arange(len(kept)))
     out = out[np.argsort(names[out])]
     columns = [pa.array(names[rows].astype(str).tolist(), pa.string()) for rows in (out, kept[out])]

@@ -1,5 +1,7 @@
 """corpus: documents in, passages out. Read, cleaned, cut, their language told, exact duplicates marked.
 
+Prose is cut into passages by `passages`, code into functions by `sources`; which of them a document is, its `syntax` says.
+
 Every row of the input is accounted for: a document gives its passages, or one rejected row that says why not.
 """
 
@@ -13,8 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth import languages, readers
-from synth.config import Config, Corpus
+from synth import languages, readers, sources
+from synth.config import Columns, Config, Corpus
 from synth.errors import InputError
 from synth.formats import Row
 from synth.passages import clean, estimate_tokens, split
@@ -23,8 +25,10 @@ from synth.stage import Source
 
 _EXCERPT = 200
 """Characters kept of a document that is rejected whole."""
-_LONGEST_ID, _LONGEST_TITLE = 1000, 500
-"""Characters. Both stand in every row of their document: a longer id is none, a longer title is cut."""
+_LONGEST_ID, _LONGEST_TITLE, _LONGEST_SYNTAX = 1000, 500, 50
+"""Characters. All stand in every row of their document: a longer id is none, the others are cut."""
+_OF_WHOLE_FILES = Columns(title="title", syntax="syntax")
+"""Text, Markdown and source files have these, whatever the columns of the corpus's tables are called."""
 _NOT_GIVEN = {"", languages.UNKNOWN, "unknown", "none", "null", "n/a"}
 
 
@@ -40,6 +44,8 @@ class Document:
     text: str = ""
     language: str = languages.UNKNOWN
     language_given: bool = False
+    syntax: str = ""
+    parallel: str = ""
     reason: str | None = None
     detail: str | None = None
 
@@ -63,9 +69,9 @@ def stage(config: Config) -> Source:
 def documents(corpus: Corpus) -> Iterator[Document]:
     """Yield the documents of `corpus`, in order; raises InputError as `readers.rows` does."""
     named = corpus.columns
-    columns = [name for name in (named.text, named.id, named.title, named.language) if name]
+    columns = [name for name in named.model_dump().values() if name]
     source = corpus.model_dump(include={"path", "dataset", "config", "split", "revision", "limit"})
-    for row in readers.rows(columns=columns, **source):
+    for row in readers.rows(columns=columns, whole_files=True, **source):
         yield _document(row, corpus)
 
 
@@ -75,7 +81,7 @@ def _document(row: Row, corpus: Corpus) -> Document:
     An id says which rows are one document, and need not be unique: documents that share one both stay, go to the same
     split, and are no negatives of each other. What makes a passage one of its own is its text.
     """
-    named = corpus.columns
+    named = corpus.columns if row.number else _OF_WHOLE_FILES
     nameless = stable_id("document", "source", row.source)
     made = Document(nameless, row.file, row.number, row.source)
 
@@ -85,34 +91,53 @@ def _document(row: Row, corpus: Corpus) -> Document:
     if row.values is None:
         return rejected("unreadable", row.error)
 
-    if named.id and not _is_missing(own := row.values.get(named.id)):
-        if not _is_name(own) or not (identity := clean(str(own)[: _LONGEST_ID + 1])):
-            return rejected("unreadable", f"column {named.id!r} is {own!r:.80}, not a string or number")
-        if len(identity) > _LONGEST_ID:
-            return rejected("unreadable", f"column {named.id!r} is longer than {_LONGEST_ID} characters")
-        made = replace(made, id=identity)
-    title = row.values.get(named.title) if named.title else row.title
+    try:
+        identity, parallel, syntax = (_name(row.values, column) for column in (named.id, named.parallel, named.syntax))
+    except ValueError as error:
+        return rejected("unreadable", str(error))
+    if identity == "":
+        return rejected("unreadable", _no_name(row.values, named.id))
+    syntax = " ".join((syntax or "").lower().split())[:_LONGEST_SYNTAX]
+    made = replace(made, id=identity or nameless, parallel=parallel or "", syntax=syntax)
+    title = row.values.get(named.title) if named.title else None
     if _is_name(title) and not _is_missing(title):
         made = replace(made, title=" ".join(clean(str(title)[: 4 * _LONGEST_TITLE]).split())[:_LONGEST_TITLE])
 
+    cleaned = sources.clean_code if syntax else clean
     text = row.values.get(named.text)
     if text is None:
         return rejected("empty", f"column {named.text!r} is null")
     if not isinstance(text, str):
         return rejected("unreadable", f"column {named.text!r} is {type(text).__name__}, not a string")
     if len(text) > (most := corpus.passages.max_characters):
-        made = replace(made, text=clean(text[:_EXCERPT]))
+        made = replace(made, text=cleaned(text[:_EXCERPT]))
         return rejected("too_long", f"{len(text):,} characters, the most is {most:,}")
-    if not (text := clean(text)):
+    if not (text := cleaned(text)):
         return rejected("empty", f"column {named.text!r} is empty")
-    made = replace(made, text=text, id=made.id if made.id != nameless else stable_id("document", text))
+    made = replace(made, text=text, id=identity or stable_id("document", text))
 
     said = row.values.get(named.language) if named.language else None
     if said is None or str(said).strip().lower() in _NOT_GIVEN:
-        return replace(made, language=languages.detect(text))
+        # What detectors say of code is chance: it is given as unknown.
+        return replace(made, language_given=True) if syntax else replace(made, language=languages.detect(text))
     if (code := languages.code(str(said))) is None:
         return rejected("unreadable", f"column {named.language!r} is {said!r:.80}, not an ISO 639-1 code that is known")
     return replace(made, language=code, language_given=True)
+
+
+def _name(values: Mapping[str, Any], column: str | None) -> str | None:
+    """Return the name that stands in a column; null when none does. Raises ValueError on what is no name."""
+    if column is None or _is_missing(value := values.get(column)):
+        return None
+    if not _is_name(value):
+        raise ValueError(_no_name(values, column))
+    if len(name := clean(str(value)[: _LONGEST_ID + 1])) > _LONGEST_ID:
+        raise ValueError(f"column {column!r} is longer than {_LONGEST_ID} characters")
+    return name
+
+
+def _no_name(values: Mapping[str, Any], column: str | None) -> str:
+    return f"column {column!r} is {values.get(column or '')!r:.80}, not a string or number"
 
 
 def _is_name(value: Any) -> bool:
@@ -153,9 +178,11 @@ def _shards(corpus: Corpus, shard_rows: int) -> Iterator[pa.Table]:
 
 def _passages(document: Document, corpus: Corpus, seen: "Seen") -> Iterator[dict[str, Any]]:
     if document.reason:
-        yield _row(document, 0, document.text, document.language, document.reason, document.detail)
+        yield _row(document, 0, 1, document.text, document.language, document.reason, document.detail)
         return
-    for ordinal, text in enumerate(split(document.text, corpus.passages.max_tokens, document.language)):
+    most = corpus.passages.max_tokens
+    texts = sources.split(document.text, most) if document.syntax else split(document.text, most, document.language)
+    for ordinal, text in enumerate(texts):
         language = document.language if document.language_given else languages.detect(text)
         reason = detail = None
         if (tokens := estimate_tokens(text)) < corpus.passages.min_tokens:
@@ -163,13 +190,12 @@ def _passages(document: Document, corpus: Corpus, seen: "Seen") -> Iterator[dict
         elif first := seen.before(text, document):
             reason, detail = "duplicate", f"of a passage of {first}"
         # of a passage too short to tell, the document's language is the better guess
-        yield _row(
-            document, ordinal, text, language if language != languages.UNKNOWN else document.language, reason, detail
-        )
+        told = language if language != languages.UNKNOWN else document.language
+        yield _row(document, ordinal, len(texts), text, told, reason, detail)
 
 
 def _row(
-    document: Document, ordinal: int, text: str, language: str, reason: str | None, detail: str | None
+    document: Document, ordinal: int, passages: int, text: str, language: str, reason: str | None, detail: str | None
 ) -> dict[str, Any]:
     return {
         # Texts of rejected rows may stand twice, so their ids are their places'.
@@ -179,6 +205,10 @@ def _row(
         "title": document.title,
         "text": text,
         "language": language,
+        "syntax": document.syntax,
+        "parallel": document.parallel,
+        "ordinal": ordinal,
+        "passages": passages,
         "tokens": estimate_tokens(text),
         "status": REJECTED if reason else OK,
         "reason": reason,

@@ -1,4 +1,4 @@
-"""cutoff: the cosine that a pair must reach, from a fixed threshold, from a quantile of the run itself, or from both."""
+"""cutoff: the cosine that a pair of each task must reach: a fixed threshold, a quantile of the run itself, or both."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,35 +10,39 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth.config import Config
+from synth.controls import TaskScore
 from synth.schemas import OK, SCORED
 from synth.stage import Fold, Stage, Workspace
 
 
 def stage(config: Config, after: Stage) -> Fold:
-    settings = config.score.model_dump(mode="json", include={"min_cosine", "min_quantile"})
+    rules = {name: config.score_of(name) for name in config.tasks}
     return Fold(
         name="cutoff",
         does="find the score to reach",
         after=(after,),
         writes=pa.schema([SCORED.field("cosine")]),
-        settings=settings,
-        fn=partial(fold, min_cosine=config.score.min_cosine, min_quantile=config.score.min_quantile),
-        columns=("status", "cosine"),
+        settings={
+            name: rule.model_dump(mode="json", include={"min_cosine", "min_quantile"}) for name, rule in rules.items()
+        },
+        version=2,
+        fn=partial(fold, rules=rules),
+        columns=("task", "status", "cosine"),
     )
 
 
-def fold(
-    shards: Iterator[pa.Table], workspace: Workspace, *, min_cosine: float | None, min_quantile: float | None
-) -> Mapping[str, int]:
-    """Write cutoff.json: {"cosine": x or null}. Holds 4 bytes a row that is ok, since the quantile is exact."""
-    parts = [np.zeros(0, np.float32)]
+def fold(shards: Iterator[pa.Table], workspace: Workspace, *, rules: Mapping[str, TaskScore]) -> Mapping[str, int]:
+    """Write cutoff.json: {task: cosine or null}. Holds 4 bytes a row that is ok, since the quantile is exact."""
+    parts: dict[str, list[npt.NDArray[np.float32]]] = {name: [np.zeros(0, np.float32)] for name in rules}
     for rows in shards:
-        kept = rows.column("cosine").filter(pc.equal(rows.column("status"), OK))
-        parts.append(kept.combine_chunks().to_numpy(zero_copy_only=False).astype(np.float32))
-    cosines = np.concatenate(parts)
-    found = cutoff(cosines, min_cosine, min_quantile)
-    (workspace.folder / "cutoff.json").write_text(json.dumps({"cosine": found}) + "\n", encoding="utf-8")
-    return {"scored": len(cosines)}
+        rows = rows.filter(pc.equal(rows.column("status"), OK))
+        for name in rules:
+            kept = rows.column("cosine").filter(pc.equal(rows.column("task"), name))
+            parts[name].append(kept.combine_chunks().to_numpy(zero_copy_only=False).astype(np.float32))
+    cosines = {name: np.concatenate(found) for name, found in parts.items()}
+    reached = {name: cutoff(cosines[name], rule.min_cosine, rule.min_quantile) for name, rule in rules.items()}
+    (workspace.folder / "cutoff.json").write_text(json.dumps(reached) + "\n", encoding="utf-8")
+    return {"scored": sum(map(len, cosines.values()))}
 
 
 def cutoff(cosines: npt.NDArray[np.float32], min_cosine: float | None, min_quantile: float | None) -> float | None:

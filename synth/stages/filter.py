@@ -1,6 +1,10 @@
-"""filter: rules throw out what no person would type, or what does not fit its passage. Each verdict has a name."""
+"""filter: rules throw out what no person would type, or what does not fit its passage. Each verdict has a name.
 
-from collections.abc import Mapping
+A rule says what it judges: queries that ask about a passage, any text that the model wrote, or rows as they are. So it
+need not know the tasks, nor they it.
+"""
+
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import pyarrow as pa
@@ -9,9 +13,11 @@ import pyarrow.compute as pc
 from synth import plugins
 from synth.config import Config
 from synth.errors import SynthError
+from synth.filters import QUESTIONS, ROWS, TEXTS
 from synth.schemas import OK, PAIRS, annotate, conform
 from synth.settings import Strict
 from synth.stage import Map, Stage
+from synth.text import count_words
 
 
 def stage(config: Config, after: Stage) -> Map:
@@ -25,6 +31,7 @@ def stage(config: Config, after: Stage) -> Map:
             "order": list(config.filters),
             **{name: settings.model_dump(mode="json") for name, settings in config.filters.items()},
         },
+        version=2,
         fn=partial(judge, filters=config.filters),
     )
 
@@ -34,12 +41,71 @@ def judge(rows: pa.Table, _: None, *, filters: Mapping[str, Strict]) -> pa.Table
     for name, settings in filters.items():
         ok = pc.equal(rows.column("status"), OK)
         running = rows.filter(ok)
-        verdicts = plugins.load("filters", name).reject(running, settings)
-        if len(verdicts) != running.num_rows:
+        rule = plugins.load("filters", name)
+        shown, of = _VIEWS[getattr(rule, "JUDGES", QUESTIONS)](running)
+        verdicts = rule.reject(shown, settings)
+        if len(verdicts) != shown.num_rows:
             raise SynthError(
-                f"filters.{name}: returned {len(verdicts)} verdicts for {running.num_rows} rows",
+                f"filters.{name}: returned {len(verdicts)} verdicts for {shown.num_rows} rows",
                 fix="`reject` must return one verdict per row, in order",
             )
-        left = iter(verdicts)
-        rows = annotate(rows, [next(left) if is_ok else None for is_ok in ok.to_pylist()])
+        first: dict[int, str] = {}
+        for row, verdict in zip(of, verdicts, strict=True):
+            if verdict is not None:
+                first.setdefault(row, verdict)
+        places = iter(range(running.num_rows))
+        rows = annotate(rows, [first.get(next(places)) if is_ok else None for is_ok in ok.to_pylist()])
     return conform(rows, PAIRS)
+
+
+View = tuple[pa.Table, Sequence[int]]
+"""Rows to show to a rule, and which row of the table each is of."""
+
+
+def _questions(rows: pa.Table) -> View:
+    """Show queries of tasks that ask about a passage."""
+    asks = {
+        name: plugins.load("tasks", name).SHAPE.positive == "passage" for name in set(rows.column("task").to_pylist())
+    }
+    at = [at for at, name in enumerate(rows.column("task").to_pylist()) if asks[name]]
+    return rows.take(pa.array(at, pa.int64())), at
+
+
+def _texts(rows: pa.Table) -> View:
+    """Show each text that the model wrote as a query of its own, with the language and length it was to have."""
+    columns = (
+        "query",
+        "positive",
+        "written_negatives",
+        "written",
+        "query_language",
+        "positive_language",
+        "words",
+        "type",
+    )
+    at: list[int] = []
+    found: list[tuple[str, str, int, str]] = []
+    for row, (query, positive, negatives, written, own, others, words, kind) in enumerate(
+        zip(*(rows.column(name).to_pylist() for name in columns), strict=True)
+    ):
+        texts = [(query, own, words, kind)] if "query" in written else []
+        # The others should be about as long as what they stand beside. A type (keywords, say) is one of queries.
+        texts += [(positive, others, count_words(query), "")] if "positive" in written else []
+        if "negatives" in written:
+            texts += [(negative, others, count_words(positive), "") for negative in negatives]
+        at += [row] * len(texts)
+        found += texts
+    shown = rows.take(pa.array(at, pa.int64()))
+    for name, values in zip(
+        ("query", "query_language", "words", "type"), zip(*found, strict=True) if found else [()] * 4, strict=True
+    ):
+        place = shown.schema.get_field_index(name)
+        shown = shown.set_column(place, PAIRS.field(name), pa.array(values, PAIRS.field(name).type))
+    return shown, at
+
+
+def _rows(rows: pa.Table) -> View:
+    return rows, range(rows.num_rows)
+
+
+_VIEWS = {QUESTIONS: _questions, TEXTS: _texts, ROWS: _rows}

@@ -14,9 +14,9 @@ from synth.ask import Asked, Line, RowAsk, Unanswered
 from synth.config import Config
 from synth.engines import Response
 from synth.errors import BudgetError, Stopped
-from synth.schemas import FAILED, OK, PAIRS, stable_seed, table
+from synth.schemas import FAILED, OK, PAIRS, REJECTED, stable_seed, table
 from synth.stage import Map, Progress, Stage, Workspace
-from synth.tasks import Pair
+from synth.tasks import Pair, Unusable
 
 MIN_ROWS_TO_JUDGE = 50
 """Rows to see before the share of failures can stop a run: a share of fewer means little."""
@@ -42,8 +42,8 @@ def stage(config: Config, after: Stage) -> Map:
     hashes = {}
     for name, settings in config.tasks.items():
         steps = plugins.load("tasks", name).steps(settings)
-        for step, variables in steps.items():
-            written_by.check(step, variables)
+        for step, asked in steps.items():
+            written_by.check(step, *asked)
         hashes[name] = written_by.hash(steps)
     engine = config.engine.model_dump(mode="json", include={"model", "revision", "sampling", "chat_template_kwargs"})
     return Map(
@@ -71,7 +71,7 @@ def _open(
 
     kind = plugins.load("engines", config.engine.kind)
     with journal.opened(workspace.run) as answers, kind.open(config.engine) as engine:
-        line = Line(engine, config.engine, written_by, answers, workspace.stop, answered)  # type: ignore[arg-type]
+        line = Line(engine, config.engine, written_by, answers, workspace.stop, answered, config.seed)  # type: ignore[arg-type]
         slots = asyncio.Semaphore(config.engine.in_flight)  # type: ignore[attr-defined]
         yield Generator(config, line, slots, workspace.progress, hashes)
 
@@ -104,11 +104,13 @@ async def _write(row: dict[str, Any], generator: Generator) -> dict[str, Any] | 
     """Write one row; null when it was stopped between two questions."""
     task, settings = plugins.load("tasks", row["task"]), generator.config.tasks[row["task"]]
     ask = RowAsk(generator.line, row["seed"])
-    pair, status, reason, detail = Pair(query="", positive=row["passage"]), OK, None, None
+    pair, status, reason, detail = Pair(query="", positive=row["passage"], written=()), OK, None, None
     try:
         pair = await task.write(row, settings, ask)
     except Unanswered as end:
         status, reason, detail = end.status, end.reason, end.detail
+    except Unusable as end:
+        status, reason, detail = REJECTED, end.reason, end.detail
     except Stopped:
         return None
     finally:
@@ -118,16 +120,24 @@ async def _write(row: dict[str, Any], generator: Generator) -> dict[str, Any] | 
     wordings = task.INSTRUCTIONS
     return {
         **row,
-        "instruction": wordings[stable_seed("instruction", row["id"]) % len(wordings)],
+        "instruction": pair.instruction or wordings[stable_seed("instruction", row["id"]) % len(wordings)],
         "query": pair.query,
         "positive": pair.positive,
+        "positive_language": pair.positive_language or row["passage_language"],
+        "written_negatives": pair.negatives,
+        "written": pair.written,
         "type": pair.type,
         "difficulty": pair.difficulty,
         "persona": pair.persona,
+        "label": pair.label,
+        "similarity": pair.similarity,
+        "written_similarities": pair.negative_similarities,
         "templates": generator.templates[row["task"]],
         "model": generator.line.settings.model,
         "examples": ask.examples,
         "requests": ask.keys,
+        "prompt_tokens": sum(one.response.prompt_tokens for one in ask.asked),
+        "output_tokens": sum(one.response.output_tokens for one in ask.asked),
         "status": status,
         "reason": reason,
         "detail": detail,

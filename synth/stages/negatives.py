@@ -1,4 +1,4 @@
-"""negatives: for each query, passages that are near it and do not answer it."""
+"""negatives: for each query, those written for its row, and passages that are near it and do not answer it."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,24 +8,27 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from synth import index
+from synth import index, plugins
 from synth.config import Config, Negatives
 from synth.index import PassageIndex
 from synth.nearest import positions
-from synth.schemas import MINED, OK, annotate
+from synth.schemas import MINED, NEGATIVES, OK, annotate
 from synth.stage import Map, Stage, Workspace
 
 
 def stage(config: Config, after: Stage, passages: Stage) -> Map:
     """`passages` is the index."""
+    shapes = {name: plugins.load("tasks", name).SHAPE for name in config.tasks}
+    mining = frozenset(name for name, shape in shapes.items() if shape.positive == "passage")
     return Map(
         name="negatives",
         does="find hard negatives",
         after=(after, passages),
         writes=MINED,
-        settings=config.negatives.model_dump(mode="json"),
+        settings={**config.negatives.model_dump(mode="json"), "mining": sorted(mining)},
+        version=2,
         open=partial(_open, passages=passages),
-        fn=partial(mine, settings=config.negatives),
+        fn=partial(mine, settings=config.negatives, mining=mining),
     )
 
 
@@ -35,11 +38,12 @@ def _open(workspace: Workspace, *, passages: Stage) -> Iterator[PassageIndex]:
         yield opened
 
 
-def mine(rows: pa.Table, passages: PassageIndex, *, settings: Negatives) -> pa.Table:
-    """Give pairs (schemas.CLUSTERED) their negatives (schemas.MINED), hardest first, from their `candidates`.
+def mine(rows: pa.Table, passages: PassageIndex, *, settings: Negatives, mining: frozenset[str]) -> pa.Table:
+    """Give pairs (schemas.CLUSTERED) their negatives (schemas.MINED): those written for the row, then mined ones, hardest
+    first, from their `candidates`.
 
-    A query with fewer than `minimum` (or than `per_query`, if that is less) is rejected as `too_few_negatives`, with
-    those that were found. Rows that are not ok get none.
+    A row of a task of `mining` with fewer than `minimum` (or than `per_query`, if that is less) is rejected as
+    `too_few_negatives`, and one of another task with none, unless none is asked for. Rows that are not ok get none.
     """
     ok = np.array([status == OK for status in rows.column("status").to_pylist()], bool)
     candidates = rows.column("candidates").combine_chunks()
@@ -47,21 +51,30 @@ def mine(rows: pa.Table, passages: PassageIndex, *, settings: Negatives) -> pa.T
     row, score = (field.to_numpy(zero_copy_only=False) for field in candidates.flatten().flatten())
     chosen = choose(rows, passages, ok, query, row, score, settings)
     query, row, score = query[chosen], row[chosen], score[chosen]
+    ends = np.cumsum(np.bincount(query, minlength=len(ok))).tolist()
+    mined = (passages.texts(row), passages.take("id", row).tolist(), score.tolist())
 
-    number = np.bincount(query, minlength=len(ok))
-    offsets = pa.array(np.r_[0, np.cumsum(number)].astype(np.int32))
-    values = {
-        "negatives": passages.texts(row),
-        "negative_ids": passages.take("id", row).tolist(),
-        "negative_scores": score,
-    }
-    for name, items in values.items():
-        kind = MINED.field(name).type
-        lists = pa.ListArray.from_arrays(offsets, pa.array(items, kind.value_type), type=kind)
-        rows = rows.append_column(MINED.field(name), lists)
-    enough = min(settings.minimum, settings.per_query)
+    found: list[tuple[list[str], list[str], list[float], list[str], list[float | None]]] = []
+    written = (rows.column(f"written_{name}").to_pylist() for name in ("negatives", "scores", "similarities"))
+    for is_ok, start, end, texts, scores, grades in zip(ok, [0, *ends], ends, *written, strict=False):
+        own, number = (len(texts) if is_ok else 0), end - start
+        found.append(
+            (
+                texts[:own] + mined[0][start:end],
+                [""] * own + mined[1][start:end],
+                scores[:own] + mined[2][start:end],
+                ["written"] * own + ["mined"] * number,
+                [*(grades[:own] or [None] * own), *[None] * number],
+            )
+        )
+    for name, values in zip(NEGATIVES, zip(*found, strict=True) if found else [()] * len(NEGATIVES), strict=True):
+        rows = rows.append_column(MINED.field(name), pa.array(values, MINED.field(name).type))
+    least = min(settings.minimum, settings.per_query)
+    enough = [least if task in mining else min(1, least) for task in rows.column("task").to_pylist()]
+    numbers = [len(texts) for texts, *_ in found]
     return annotate(
-        rows.select(MINED.names), (f"too_few_negatives: {found}" if found < enough else None for found in number)
+        rows.select(MINED.names),
+        (f"too_few_negatives: {n}" if n < wanted else None for n, wanted in zip(numbers, enough, strict=True)),
     )
 
 

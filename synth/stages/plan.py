@@ -1,67 +1,180 @@
-"""plan: what to ask. Each passage in the running becomes the rows that the tasks will write from it."""
+"""plan: what to ask. Passages in the running become the rows that the tasks will write from them.
 
-from collections.abc import Mapping
+Without targets there is one round: each passage gives each task the rows that its `rows_per_passage` says. With targets,
+each round orders so many rows per cell, and `allotment` says which passages they are written from.
+"""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from synth import plugins
+from synth import census, controls, index, plugins, rounds
+from synth.allotment import Allotment, written_in
+from synth.census import Group
 from synth.config import Config
-from synth.schemas import OK, PLAN, stable_id, stable_seed, table
-from synth.stage import Map, Stage
+from synth.controls import Controls
+from synth.schemas import OK, PLAN, stable_seed, table
+from synth.schemas import stable_id as hashed
+from synth.stage import Rounds, Stage, Workspace
+from synth.targets import Cell
+from synth.tasks import Shape
+
+Tasks = Mapping[str, tuple[Controls, Shape]]
+Orders = Callable[[Path], Sequence[str]]
+EVERYTHING = Cell(rows=0, task="")
+"""The cell of all rows when there are no targets."""
 
 
-def stage(config: Config, after: Stage) -> Map:
-    return Map(
+@dataclass(frozen=True)
+class Planner:
+    """The open resource."""
+
+    seed: int
+    tasks: Tasks
+    groups: Sequence[Group]
+    group_of: Callable[[Sequence[str]], Sequence[int]]
+    """Looks up passages by id; returns numbers of groups."""
+    translation: Callable[[int, str], str]
+    """Looks up a passage by census.key and language; empty when the corpus has none."""
+    allotment: Allotment | None
+    """Null without targets."""
+
+
+def stage(config: Config, after: Stage, passages: Stage, orders: Orders) -> Rounds:
+    """`passages` is the index; `orders` returns the rounds' orders so far, given the run's folder."""
+    return Rounds(
         name="plan",
         does="decide what to ask of each passage",
-        after=(after,),
+        after=(after, passages),
         writes=PLAN,
         settings={
             "seed": config.seed,
             "tasks": {name: settings.model_dump(mode="json") for name, settings in config.tasks.items()},
+            "cells": [list(asdict(cell).values()) for cell in config.cells],
         },
-        fn=partial(plan, config=config),
-        same_rows=False,
+        rounds=orders,
+        open=partial(_open, config=config, passages=passages, orders=orders),
+        fn=plan,
     )
 
 
-def plan(passages: pa.Table, _: None, *, config: Config) -> pa.Table:
-    """Turn passages (schemas.PERSONAS) into planned rows (schemas.PLAN); a rejected passage gets none.
+@contextlib.contextmanager
+def _open(workspace: Workspace, *, config: Config, passages: Stage, orders: Orders) -> Iterator[Planner]:
+    folder = workspace.of(passages)
+    with index.opened(folder) as opened:
+
+        def group_of(ids: Sequence[str]) -> Sequence[int]:
+            found: list[int] = opened.groups[opened.rows_of(ids)].tolist()
+            return found
+
+        yield planner(config, census.read(folder), orders(workspace.run), group_of, opened.translation)
+
+
+def planner(
+    config: Config,
+    counts: census.Census,
+    orders: Sequence[str],
+    group_of: Callable[[Sequence[str]], Sequence[int]],
+    translation: Callable[[int, str], str],
+) -> Planner:
+    tasks = {name: (settings, plugins.load("tasks", name).SHAPE) for name, settings in config.tasks.items()}
+    allotment = Allotment(counts, tasks, config.cells, [*map(rounds.rows, orders)]) if config.targets else None
+    return Planner(config.seed, tasks, counts.groups, group_of, translation, allotment)
+
+
+def plan(passages: pa.Table, planner: Planner, round_: int, shard: int) -> pa.Table:
+    """Turn passages (schemas.PERSONAS) into the rows planned in a round (schemas.PLAN), those of a passage together.
 
     A row's id and seed come from the run's seed, the task, the passage and the ordinal: never from where the row stands.
     """
-    tasks = [(name, plugins.load("tasks", name), settings) for name, settings in config.tasks.items()]
-    rows = []
-    for passage in passages.drop_columns(["embedding"]).to_pylist():
-        if passage["status"] != OK:
-            continue
-        for name, task, settings in tasks:
-            ordinals = range(settings.queries_per_passage)  # type: ignore[attr-defined]
-            rows += [_row(passage, name, ordinal, config.seed, task, settings) for ordinal in ordinals]
-    return table(PLAN, rows)
+    columns = [name for name in passages.column_names if name != "embedding"]
+    running = [row for row in passages.select(columns).to_pylist() if row["status"] == OK]
+    groups = planner.group_of([row["id"] for row in running])
+    slots = (
+        _all(running, groups, planner)
+        if planner.allotment is None
+        else _ordered(running, groups, planner, round_, shard)
+    )
+    order = {name: at for at, name in enumerate(planner.tasks)}
+    slots.sort(key=lambda slot: (slot[0], order[slot[1]], slot[2]))
+    return table(
+        PLAN,
+        (
+            _row(running[at], planner.groups[groups[at]], task, ordinal, cell, round_, planner)
+            for at, task, ordinal, cell in slots
+        ),
+    )
+
+
+Slot = tuple[int, str, int, Cell]
+"""Place of the passage among those in the running, task, ordinal, cell."""
+
+
+def _all(running: Sequence[Mapping[str, Any]], groups: Sequence[int], planner: Planner) -> list[Slot]:
+    found: list[Slot] = []
+    for at, passage in enumerate(running):
+        for name, (settings, shape) in planner.tasks.items():
+            if written_in(settings, shape, planner.groups[groups[at]]):
+                rows = math.floor(settings.rows_per_passage)
+                share = stable_seed("share", planner.seed, name, passage["id"]) / 2**31
+                rows += share < settings.rows_per_passage - rows
+                found += [(at, name, ordinal, EVERYTHING) for ordinal in range(rows)]
+    return found
+
+
+def _ordered(
+    running: Sequence[Mapping[str, Any]], groups: Sequence[int], planner: Planner, round_: int, shard: int
+) -> list[Slot]:
+    assert planner.allotment is not None
+    found: list[Slot] = []
+    for share in planner.allotment.shares(round_, shard):
+        cell = planner.allotment.cells[share.cell]
+        fitting = [at for at, group in enumerate(groups) if group == share.group]
+        # By hash, so that a round that needs few rows takes them from anywhere in the shard.
+        fitting.sort(key=lambda at: stable_seed("slot", planner.seed, cell.task, running[at]["id"]))
+        for slot in range(share.start, share.start + share.rows):
+            ordinal, place = divmod(slot, len(fitting))
+            found.append((fitting[place], cell.task, ordinal, cell))
+    return found
 
 
 def _row(
-    passage: Mapping[str, Any], name: str, ordinal: int, run_seed: int, task: Any, settings: Any
+    passage: Mapping[str, Any], group: Group, task: str, ordinal: int, cell: Cell, round_: int, planner: Planner
 ) -> dict[str, Any]:
-    identity = stable_id("row", run_seed, name, passage["id"], ordinal)
-    seed = stable_seed("row", identity)
-    planned = task.plan(settings, stable_seed("plan", identity), passage["language"])
+    identity = hashed("row", planner.seed, task, passage["id"], ordinal)
+    settings, shape = planner.tasks[task]
+    drawn = controls.draw(settings, stable_seed("plan", identity), written_in(settings, shape, group), cell.fixed)
+    translation = ""
+    if shape.translates and drawn.query_language in group.parallel:
+        key = census.key(passage["parallel"], passage["ordinal"], passage["passages"])
+        translation = planner.translation(key, drawn.query_language)
     return {
         "id": identity,
-        "task": name,
+        "task": task,
+        "round": round_,
+        "cell": cell.name if cell.task else "",
         "ordinal": ordinal,
-        "seed": seed,
+        "seed": stable_seed("row", identity),
         "passage_id": passage["id"],
         "document_id": passage["document_id"],
         "source": passage["source"],
         "title": passage["title"],
         "passage": passage["text"],
         "passage_language": passage["language"],
-        "query_language": planned.query_language,
-        "length": planned.length,
-        "words": planned.words,
+        "syntax": passage["syntax"],
+        "parallel": passage["parallel"],
+        "translation": translation,
+        "query_language": drawn.query_language,
+        "types": drawn.types,
+        "difficulties": drawn.difficulties,
+        "length": drawn.length,
+        "words": drawn.words,
+        "clarity": drawn.clarity,
         "personas": passage["personas"],
     }

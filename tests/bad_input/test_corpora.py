@@ -417,6 +417,26 @@ def test_a_text_file_costs_itself(data: bytes, expected: str, tmp_path: Path) ->
     assert (first[1], first[2], second) == ("rejected", expected, BEES_ROW)
 
 
+SOURCES = {
+    "ELF": (b"\x7fELF\x02\x01\x01\x80", ["unreadable: a.py: not UTF-8: byte 0x80 at 7"]),
+    "empty": (b"\n\t\n", ["empty: a.py: column 'text' is empty"]),
+    "only overrides": ("\u202e\u2066".encode(), ["empty: a.py: column 'text' is empty"]),
+    "one word": (b"pass", ["too_short: 1 tokens, the least is 12"]),
+    "too long": (b"x = 1\n" * 200_000, ["too_long: a.py: 1,200,000 characters, the most is 1,000,000"]),
+    "a function twice": (b"def f():\n    return [1, 2, 3, 4, 5, 6]\n\n" * 2, [None, "duplicate: of a passage of a.py"]),
+    "hidden text": ("def f():\n    return [1, 2, 3,\u200b\U000e0041 4, 5, 6]\n".encode(), [None]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "expected"), SOURCES.values(), ids=SOURCES)
+def test_a_source_file_costs_itself(data: bytes, expected: list[str | None], tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_bytes(data)
+    (tmp_path / "b.jsonl").write_bytes(line(body=BEES))
+    *found, last = seen(tmp_path, columns={"text": "body"}, passages={"max_characters": 1_000_000})
+    assert ([detail for _, _, detail in found], last) == (expected, BEES_ROW)
+    assert all(text.isprintable() for passage, _, _ in found for text in passage.split("\n"))
+
+
 def test_50_mb_in_one_document_cost_that_document(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"x" * 50_000_000)
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(line(text="x" * 50_000_000) + b"\n" + line(text=OTTERS), 1))

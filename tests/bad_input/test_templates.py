@@ -9,7 +9,8 @@ import pytest
 from synth.errors import ConfigError
 from synth.prompts import Message, Prompts
 
-USER = "{{% call user() %}}{}{{% endcall %}}"
+HEADER = "{{#- task: any; step: t\nvariables: passage, many -#}}"
+USER = HEADER + "{{% call user() %}}{}{{% endcall %}}"
 
 
 def templates(folder: Path, files: dict[str, str | bytes]) -> Prompts:
@@ -69,7 +70,7 @@ CHECKED: dict[str, tuple[dict[str, str | bytes], str]] = {
 @pytest.mark.parametrize(("files", "expected"), CHECKED.values(), ids=CHECKED)
 def test_what_is_found_before_anything_runs(files: dict[str, str | bytes], expected: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
-        templates(tmp_path, files).check("t", ["passage"])
+        templates(tmp_path, files).check("t", ["passage"], [])
     assert error.value.what.startswith(expected)
     assert error.value.fix
 
@@ -117,7 +118,7 @@ RENDERED = {
 @pytest.mark.parametrize(("inner", "expected"), RENDERED.values(), ids=RENDERED)
 def test_what_is_stopped_when_it_runs(inner: str, expected: str, tmp_path: Path) -> None:
     found = templates(tmp_path, {"t": USER.format(inner)})
-    found.check("t", ["passage", "many"])
+    found.check("t", ["passage", "many"], [])
     started = time.perf_counter()
     with pytest.raises(ConfigError) as error:
         found.render("t", {"passage": "Otters hold hands.", "many": [1]})
@@ -133,7 +134,7 @@ def test_templates_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "templates" / "loop.j2").symlink_to("loop.j2")
     for name in ("pipe", "folder", "loop", "x" * 300):
         with pytest.raises(ConfigError, match=f"template {name}.j2: not found in"):
-            found.check(name, [])
+            found.check(name, [], [])
 
 
 def test_an_honest_template_may_do_much(tmp_path: Path) -> None:
@@ -141,8 +142,9 @@ def test_an_honest_template_may_do_much(tmp_path: Path) -> None:
         "{% set n = namespace(total=0) %}{% for x in range(1000) %}{% set n.total = n.total + x % 7 %}{% endfor %}"
         "{{ n.total }} {{ '%03d' % 7 }} {{ '{:>5}'.format('a') }} {{ 2 ** 10 }} {{ '-' * 10 }} {{ passage|truncate(9) }}"
     )
-    found = templates(tmp_path, {"a": text, "t": USER.format("{% include 'a.j2' %}{% include 'a.j2' %}")})
-    found.check("t", ["passage"])
+    part = "{#- task: any; step: none -#}" + text
+    found = templates(tmp_path, {"_a": part, "t": USER.format("{% include '_a.j2' %}{% include '_a.j2' %}")})
+    found.check("t", ["passage", "many"], [])
     line = "2997 007     a 1024 ---------- Otters..."
     assert found.render("t", {"passage": "Otters hold hands."}) == (Message("user", line + line),)
 

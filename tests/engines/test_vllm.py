@@ -105,7 +105,7 @@ def test_a_model_that_is_not_there_is_named() -> None:
 def test_the_quickstart_runs_on_three_documents(tmp_path: Path) -> None:
     """The command of the README, with the real engine and embedder, in a process of its own; then once more."""
     command = [sys.executable, "-m", "synth", "run", "configs/quickstart.yaml", "-n", "3", "--json"]
-    command += ["--set", f"outputs={tmp_path}", "--set", "tasks.retrieval.queries_per_passage=2"]
+    command += ["--set", f"outputs={tmp_path}", "--set", "tasks.retrieval.rows_per_passage=2"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     first = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert first.returncode == 0, first.stderr

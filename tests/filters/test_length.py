@@ -26,4 +26,7 @@ def test_the_limit_follows_what_was_asked_for_up_to_a_maximum() -> None:
     long = " ".join(["word"] * 30)
     rows = [pair(query=long, words=words) for words in (0, 5, 8, 25)]
     assert reject(pairs(*rows), Settings()) == [None, "too_long: 30 of at most 21 words", None, None]
-    assert reject(pairs(*rows[-1:]), Settings(max_words=20)) == ["too_long: 30 of at most 20 words"]
+    rows = [pair(query=long, words=words) for words in (13, 20, 19)]
+    assert reject(pairs(*rows), Settings(max_words=20)) == [
+        "too_long: 30 of at most 20 words", None, "too_long: 30 of at most 28 words"
+    ]  # fmt: skip

@@ -57,6 +57,10 @@ def test_each_row_is_a_passage_or_says_why_not(tmp_path: Path) -> None:
             "title": "",
             "text": text,
             "language": "und",
+            "syntax": "",
+            "parallel": "",
+            "ordinal": 0,
+            "passages": 1,
             "tokens": tokens,
             "status": "rejected" if reason else "ok",
             "reason": reason,
@@ -91,6 +95,70 @@ def test_files_give_title_language_and_source(tmp_path: Path) -> None:
         ("zh.txt", "zh", "zh", "ok"),
     ]
     assert found[0]["document_id"] == stable_id("document", found[0]["text"])
+
+
+CODE = """\
+import math
+
+class Circle:
+\tdef area(self):
+\t\treturn  math.pi * self.radius ** 2
+
+\tdef edge(self):
+\t\treturn 2 * math.pi * self.radius
+"""
+AREA = "class Circle:\n\tdef area(self):\n\t\treturn  math.pi * self.radius ** 2"
+EDGE = "class Circle:\n\tdef edge(self):\n\t\treturn 2 * math.pi * self.radius"
+
+
+def test_source_files_are_cut_into_functions_and_keep_their_layout(tmp_path: Path) -> None:
+    (tmp_path / "circle.py").write_text(CODE.replace("\n", "\u200b \r\n"))
+    (tmp_path / "zh.txt").write_text("蜜蜂用舞蹈告诉蜂群花在哪里，离蜂巢有多远。")
+    found = rows(
+        path=str(tmp_path), columns={"id": "key", "title": "name", "text": "body", "language": "lang", "syntax": "code"}
+    )
+    assert [(r["title"], r["syntax"], r["language"], r["text"], r["ordinal"], r["passages"], r["reason"]) for r in found] == [
+        ("circle.py", "python", "und", "import math", 0, 3, "too_short"),
+        ("circle.py", "python", "und", AREA, 1, 3, None),
+        ("circle.py", "python", "und", EDGE, 2, 3, None),
+        ("zh", "", "zh", "蜜蜂用舞蹈告诉蜂群花在哪里，离蜂巢有多远。", 0, 1, None),
+    ]  # fmt: skip
+    assert [r["id"] for r in found[1:3]] == [stable_id("passage", AREA), stable_id("passage", EDGE)]
+    assert {r["document_id"] for r in found[:3]} == {stable_id("document", CODE.strip())}
+
+
+def test_rows_say_what_is_code_and_what_are_translations(tmp_path: Path) -> None:
+    path = jsonl(
+        tmp_path / "d.jsonl",
+        {"text": CODE, "language": " Python\n3 ", "of": 7},
+        {"text": CODE.replace("area", "size"), "language": "x" * 99, "spoken": "de"},
+        {"text": LONG, "language": None, "of": "bees"},
+        {"text": f"{LONG} {LONG}", "language": "\u200b", "of": ""},
+        {"text": LONG, "language": [1]},
+        {"text": LONG, "of": {"a": 1}},
+        {"text": LONG, "of": "x" * 1001},
+    )  # fmt: skip
+    found = rows(path=path, columns={"language": "spoken", "syntax": "language", "parallel": "of"})
+    assert [(r["language"], r["syntax"], r["parallel"]) for r in found if not r["reason"]] == [
+        ("und", "python 3", "7"),
+        ("und", "python 3", "7"),
+        ("de", "x" * 50, ""),
+        ("en", "", "bees"),
+        ("en", "", ""),
+    ]
+    assert [r["detail"] for r in found[-3:]] == [
+        "d.jsonl:5: column 'language' is [1], not a string or number",
+        "d.jsonl:6: column 'of' is {'a': 1}, not a string or number",
+        "d.jsonl:7: column 'of' is longer than 1000 characters",
+    ]
+
+
+def test_passages_are_numbered_in_their_document(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "d.jsonl", {"text": f"{LONG}\n\n{LONG[::-1]}\n\nShort."}, {"text": ""})
+    found = rows(path=path, passages={"max_tokens": 20})
+    assert [(r["ordinal"], r["passages"], r["reason"]) for r in found] == [
+        (0, 3, None), (1, 3, None), (2, 3, "too_short"), (0, 1, "empty"),
+    ]  # fmt: skip
 
 
 def test_a_document_in_two_languages_has_passages_in_each(tmp_path: Path) -> None:

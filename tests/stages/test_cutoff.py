@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from synth.controls import TaskScore
 from synth.stage import Workspace
 from synth.stages.cutoff import cutoff, fold
 from tests.rows import scored, scores
@@ -37,13 +38,15 @@ def test_a_quantile_of_nothing_asks_for_nothing() -> None:
     assert cutoff(np.zeros(0, np.float32), None, 0.5) is None
 
 
-def test_only_rows_in_the_running_count(tmp_path: Path) -> None:
+def test_only_rows_in_the_running_count_and_each_task_has_its_own(tmp_path: Path) -> None:
     rows = scores(
         scored(query="a", cosine=0.1, status="rejected", reason="copied"),
         scored(query="b", cosine=0.625),
         scored(query="c", cosine=None, rank=None, status="failed", reason="engine"),
         scored(query="d", cosine=0.5),
+        scored(query="e", cosine=0.25, task="sts", rank=None),
     )
-    counts = fold(iter([rows, rows.slice(0, 0)]), Workspace(tmp_path, tmp_path, None), min_cosine=None, min_quantile=0)
-    assert counts == {"scored": 2}
-    assert json.loads((tmp_path / "cutoff.json").read_text()) == {"cosine": 0.5}
+    rules = {"retrieval": TaskScore(min_quantile=0), "sts": TaskScore(), "code": TaskScore(min_quantile=0.5)}
+    counts = fold(iter([rows, rows.slice(0, 0)]), Workspace(tmp_path, tmp_path, None), rules=rules)
+    assert counts == {"scored": 3}
+    assert json.loads((tmp_path / "cutoff.json").read_text()) == {"retrieval": 0.5, "sts": None, "code": None}

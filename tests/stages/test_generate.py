@@ -13,6 +13,8 @@ from synth.settings import parse
 from synth.stage import Map, Stage, Workspace
 from synth.stages import generate
 from synth.stop import Stop
+from synth.tasks import Pair, Unusable, retrieval
+from tests.rows import planned
 
 PLANNED = Stage(name="plan", does="", writes=schemas.PLAN)
 
@@ -36,11 +38,10 @@ def plans(number: int) -> pa.Table:
     return schemas.table(
         schemas.PLAN,
         [
-            {
-                "id": f"row{n}", "task": "retrieval", "ordinal": 0, "seed": n, "passage_id": f"p{n}", "document_id": "d",
-                "source": "f:1", "title": "Rust", "passage": f"Iron number {n} rusts quickly in very damp salty winds.",
-                "passage_language": "en", "query_language": "en", "length": "short", "words": 5, "personas": ["x", "y"],
-            }
+            planned(
+                id=f"row{n}", seed=n, passage_id=f"p{n}", passage=f"Iron number {n} rusts quickly in very damp salty winds.",
+                personas=["x", "y"], types=list(retrieval.Settings().types), difficulties=["high_school", "university", "phd"],
+            )
             for n in range(number)
         ],
     )  # fmt: skip
@@ -69,11 +70,11 @@ def test_rows_come_back_whole_and_in_order(tmp_path: Path) -> None:
     assert {
         name: row[name] for name in ("query", "positive", "persona", "type", "difficulty", "model", "status", "reason")
     } == {
-        "query": "What is known about quickly number rusts salty?",
+        "query": "What is known about quickly number rusts salty science market flower?",
         "positive": "Iron number 0 rusts quickly in very damp salty winds.",
         "persona": "y",
-        "type": "acquire_knowledge",
-        "difficulty": "university",
+        "type": "summary",
+        "difficulty": "high_school",
         "model": "scripted",
         "status": "ok",
         "reason": None,
@@ -163,12 +164,22 @@ def test_rows_under_way_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert engines[0].most == 4
 
 
+HEADER = """{#-
+task: retrieval; step: query (second)
+variables: passage, title, persona, type, difficulty, words, length, clarity, language, shown_in, types, difficulties
+answer: query
+-#}
+"""
+
+
 def test_what_shapes_answers_is_in_the_fingerprint_and_what_does_not_is_not(tmp_path: Path) -> None:
     base = generate.stage(made(), PLANNED).fingerprint
     assert generate.stage(made(in_flight=8), PLANNED).fingerprint == base
     assert generate.stage(made(sampling={"temperature": 0.1}), PLANNED).fingerprint != base
     (tmp_path / "retrieval").mkdir()
-    (tmp_path / "retrieval" / "query.j2").write_text("{% call user() %}{{ passage }}{% endcall %}")
+    (tmp_path / "retrieval" / "query.j2").write_text(
+        f"{HEADER}{{% call user() %}}{{{{ passage }}}} query{{% endcall %}}"
+    )
     changed = made().model_copy(update={"prompts": str(tmp_path)})
     assert generate.stage(changed, PLANNED).fingerprint != base
 
@@ -176,7 +187,8 @@ def test_what_shapes_answers_is_in_the_fingerprint_and_what_does_not_is_not(tmp_
 def test_a_row_that_a_template_cannot_take_costs_its_row(tmp_path: Path) -> None:
     (tmp_path / "retrieval").mkdir()
     (tmp_path / "retrieval" / "query.j2").write_text(
-        "{% call user() %}Passage:\n{{ passage }}\n\n{{ 100 // (passage.count('number 3 ') - 1) }}{% endcall %}"
+        HEADER
+        + "{% call user() %}Passage:\n{{ passage }}\n\nWrite a query. {{ 100 // (passage.count('number 3 ') - 1) }}{% endcall %}"
     )
     config = made().model_copy(update={"prompts": str(tmp_path), "max_failed": 1.0})
     written, _ = run(generate.stage(config, PLANNED), plans(9), tmp_path)
@@ -234,3 +246,24 @@ def test_asked_to_stop_rows_get_the_answer_they_wait_for_and_no_other_is_asked(t
     assert 3 <= answered <= 3 + 4  # those before, and what four rows had out
     _, again = run(stage, plans(9), tmp_path)
     assert (again["replayed"], again["requests"]) == (answered, 18)
+
+
+def test_what_a_task_calls_unusable_costs_its_row_and_a_pair_has_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def write(row: Any, settings: Any, ask: Any) -> Pair:
+        if row["id"] == "row1":
+            raise Unusable("same_labels", "refund, Refund")
+        return Pair(
+            query="q", positive="p", negatives=("n", "m"), written=("query", "negatives"), positive_language="de",
+            instruction="Sort it", label="l", similarity=4.5, negative_similarities=(2.5, 3.0),
+        )  # fmt: skip
+
+    monkeypatch.setattr(retrieval, "write", write)
+    rows = run(generate.stage(made(), PLANNED), plans(2), tmp_path)[0].to_pylist()
+    assert [(row["status"], row["reason"], row["detail"], row["written"]) for row in rows] == [
+        ("ok", None, None, ["query", "negatives"]),
+        ("rejected", "same_labels", "refund, Refund", []),
+    ]
+    names = ("written_negatives", "positive_language", "instruction", "label", "similarity", "written_similarities")
+    assert [rows[0][name] for name in names] == [["n", "m"], "de", "Sort it", "l", 4.5, [2.5, 3.0]]

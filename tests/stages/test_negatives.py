@@ -7,7 +7,7 @@ import pytest
 from synth import index
 from synth.config import Negatives
 from synth.index import PassageIndex
-from synth.schemas import MINED, conform, stable_id
+from synth.schemas import MINED, NEGATIVES, conform, stable_id
 from synth.stages.negatives import mine
 from tests.rows import clustered, clusters, embedded, embeddings
 
@@ -35,8 +35,10 @@ def passages(tmp_path: Path) -> Iterator[PassageIndex]:
 def mined(passages: PassageIndex, row: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
     row = {"candidates": CANDIDATES, "cosine": 0.6, **(row or {})}
     rows = clusters(clustered(passage=TEXTS[0], document_id="otters", **row))
-    (found,) = conform(mine(rows, passages, settings=Negatives(**settings)), MINED).to_pylist()
-    found["rows"] = [TEXTS.index(text) for text in found["negatives"]]
+    (found,) = conform(
+        mine(rows, passages, settings=Negatives(**settings), mining=frozenset({"retrieval"})), MINED
+    ).to_pylist()
+    found["rows"] = [TEXTS.index(text) for text in found["negatives"] if text in TEXTS]
     return found
 
 
@@ -46,6 +48,7 @@ def test_hardest_first_with_ids_and_scores(passages: PassageIndex) -> None:
     assert found["rows"] == [3, 2, 1]
     assert found["negative_ids"] == [stable_id("passage", TEXTS[row]) for row in (3, 2, 1)]
     assert found["negative_scores"] == pytest.approx([0.55, 0.2, 0.1])
+    assert (found["negative_kinds"], found["negative_similarities"]) == (["mined"] * 3, [None] * 3)
     assert (found["status"], found["reason"]) == ("ok", None)
 
 
@@ -89,6 +92,31 @@ def test_rows_do_not_mix(passages: PassageIndex) -> None:
         clustered(query="2", passage=TEXTS[0], cosine=None, rank=None, status="failed", reason="engine"),
         clustered(query="3", passage=TEXTS[1], document_id="copper", cosine=0.9, candidates=[(0, 0.4), (2, 0.3)]),
     )
-    found = mine(rows, passages, settings=Negatives(per_query=1))
+    found = mine(rows, passages, settings=Negatives(per_query=1), mining=frozenset({"retrieval"}))
     assert found.column("negatives").to_pylist() == [[TEXTS[3]], [], [TEXTS[0]]]
     assert found.column("status").to_pylist() == ["ok", "failed", "ok"]
+
+
+def test_a_row_s_own_negatives_come_first_and_are_exempt_from_the_rules(passages: PassageIndex) -> None:
+    own = {"written_negatives": ["Otters never sleep."], "written_scores": [0.75], "written_similarities": [2.5]}
+    found = mined(passages, own, per_query=1)
+    assert {name: found[name] for name in NEGATIVES} == {
+        "negatives": ["Otters never sleep.", TEXTS[3]],
+        "negative_ids": ["", stable_id("passage", TEXTS[3])],
+        "negative_scores": [0.75, pytest.approx(0.55)],
+        "negative_kinds": ["written", "mined"],
+        "negative_similarities": [2.5, None],
+    }
+
+
+@pytest.mark.parametrize(("negatives", "reason"), [(["no"], None), ([], "too_few_negatives")])
+def test_a_task_of_texts_needs_one_of_its_own(passages: PassageIndex, negatives: list[str], reason: str | None) -> None:
+    own = {
+        "task": "sts",
+        "candidates": [],
+        "rank": None,
+        "written_negatives": negatives,
+        "written_scores": [0.5] * len(negatives),
+    }
+    found = mined(passages, own, minimum=3)
+    assert (found["negatives"], found["reason"]) == (negatives, reason)

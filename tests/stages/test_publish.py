@@ -15,7 +15,7 @@ from synth.config import Config, Corpus, Negatives, Publish
 from synth.errors import VerifyError
 from synth.executors import local
 from synth.stage import Map, Source, Stage
-from synth.stages import publish
+from synth.stages import publish, quota
 
 
 class Silent:
@@ -46,6 +46,8 @@ def mined(number: int, **changes: Any) -> dict[str, Any]:
     row = {
         "id": f"row{number}",
         "task": "retrieval",
+        "round": 1,
+        "cell": "",
         "ordinal": 0,
         "seed": 7,
         "passage_id": f"passage{number}",
@@ -54,6 +56,12 @@ def mined(number: int, **changes: Any) -> dict[str, Any]:
         "title": "Tides",
         "passage": f"The tide turns every six hours. {number}",
         "passage_language": "en",
+        "syntax": "",
+        "parallel": "",
+        "translation": "",
+        "types": ["acquire_knowledge"],
+        "difficulties": ["high_school"],
+        "clarity": "",
         "query_language": "de" if number % 3 == 0 else "en",
         "length": "short",
         "words": 6,
@@ -61,12 +69,18 @@ def mined(number: int, **changes: Any) -> dict[str, Any]:
         "instruction": "Find a passage that answers the question.",
         "query": f"how often does the tide turn {number}",
         "positive": f"The tide turns every six hours. {number}",
+        "positive_language": "en",
+        "written": ["query"],
         "type": "acquire_knowledge",
         "difficulty": "high_school",
         "persona": "a sailor",
+        "label": "",
+        "similarity": None,
         "templates": "abc123",
         "model": "toy-model",
         "requests": ["r1", "r2"],
+        "prompt_tokens": 40,
+        "output_tokens": 8,
         "status": "ok",
         "reason": None,
         "detail": None,
@@ -76,6 +90,8 @@ def mined(number: int, **changes: Any) -> dict[str, Any]:
         "negatives": ["The moon is grey.", "Salt is white."],
         "negative_ids": ["p-moon", "p-salt"],
         "negative_scores": [0.5, 0.25],
+        "negative_kinds": ["mined", "mined"],
+        "negative_similarities": [None, None],
     }
     return row | changes
 
@@ -90,8 +106,10 @@ def publish_rows(
         writes=schemas.MINED,
         read=lambda: (schemas.table(schemas.MINED, part) for part in cut),
     )
-    stage = publish.stage(config(**changes), source, [])
-    local.run([source, stage], run, silent)
+    settings = config(**changes)
+    counted = quota.stage(settings, source, source, source, lambda run: [""])
+    stage = publish.stage(settings, source, counted, [])
+    local.run([source, counted, stage], run, silent)
     return run / "dataset", store.finished(run / "dataset", stage)
 
 
@@ -124,12 +142,17 @@ def test_a_row_becomes_a_row_of_the_dataset(tmp_path: Path) -> None:
             "negatives": ["The moon is grey.", "Salt is white."],
             "positive_score": 0.75,
             "negative_scores": [0.5, 0.25],
+            "negative_kinds": ["mined", "mined"],
+            "similarity": None,
+            "negative_similarities": [None, None],
+            "label": "",
             "rank": 1,
             "query_language": "en",
-            "passage_language": "en",
+            "positive_language": "en",
             "type": "acquire_knowledge",
             "difficulty": "high_school",
             "length": "short",
+            "clarity": "",
             "persona": "a sailor",
             "title": "Tides",
             "document_id": "document0",
@@ -172,7 +195,7 @@ def test_shards_end_at_their_target_size(tmp_path: Path) -> None:
     paths = sorted((folder / "data").iterdir())
     assert [path.name for path in paths] == [f"train-{n:05d}-of-{len(paths):05d}.parquet" for n in range(len(paths))]
     assert len(paths) > 3
-    assert all(50_000 <= path.stat().st_size < 100_000 for path in paths[:-1])  # 5 KB of footer a row group
+    assert all(50_000 <= path.stat().st_size < 110_000 for path in paths[:-1])  # 5 KB of footer a row group
     assert data(folder)["id"].to_pylist() == [f"row{number}" for number in range(1000)]
 
 
@@ -241,11 +264,21 @@ def test_the_figures(tmp_path: Path) -> None:
         "duplicate_queries": 1,
         "tasks": {"retrieval": 3},
         "query_languages": {"de": 1, "en": 2},
-        "passage_languages": {"en": 3},
+        "positive_languages": {"en": 3},
         "language_pairs": {"de-en": 1, "en-en": 2},
         "types": {"acquire_knowledge": 2, "summary": 1},
         "difficulties": {"high_school": 3},
         "lengths": {"short": 3},
+        "clarities": {"": 3},
+        "scored_pairs": {},
+        "benchmarks": {},
+        "by_task": {
+            "retrieval": {
+                "de": {"planned": 2, "written": 1, "rejected": {"copied": 1}, "failed": {}},
+                "en": {"planned": 2, "written": 2, "rejected": {}, "failed": {}},
+            }
+        },
+        "spent": {"requests": {"retrieval": 8}, "tokens": {"retrieval": 192}},
         "models": {"toy-model": 3},
         "templates": {"abc123": 3},
         "negatives": {"asked_for": 2, "total": 3, "rows_with_fewer": 2, "rows_by_number": {"0": 1, "1": 1, "2": 1}},
@@ -255,7 +288,8 @@ def test_the_figures(tmp_path: Path) -> None:
 
 def test_the_funnel_counts_each_reason_once_and_anew_where_rows_change(tmp_path: Path) -> None:
     passage = {
-        "document_id": "d", "source": "s", "title": "", "text": "t", "language": "en", "tokens": 1, "detail": None
+        "document_id": "d", "source": "s", "title": "", "text": "t", "language": "en", "syntax": "",
+        "parallel": "", "ordinal": 0, "passages": 1, "tokens": 1, "detail": None,
     }  # fmt: skip
     passages = [
         passage | {"id": f"p{n}", "status": "rejected" if n == 0 else "ok", "reason": "too_short" if n == 0 else None}
@@ -284,8 +318,9 @@ def test_the_funnel_counts_each_reason_once_and_anew_where_rows_change(tmp_path:
         after=(generate,),
         fn=lambda rows, _: schemas.annotate(rows, verdicts),
     )
-    stage = publish.stage(config(), negatives, [corpus, generate])
-    local.run([corpus, generate, negatives, stage], tmp_path, silent)
+    counted = quota.stage(config(), negatives, negatives, negatives, lambda run: [""])
+    stage = publish.stage(config(), negatives, counted, [corpus, generate])
+    local.run([corpus, generate, negatives, counted, stage], tmp_path, silent)
     assert json.loads((tmp_path / "dataset" / "stats.json").read_text())["funnel"] == [
         {"stage": "corpus", "rows_in": 3, "rows_out": 2, "rejected": {"too_short": 1}, "failed": {}},
         {"stage": "filter", "rows_in": 6, "rows_out": 5, "rejected": {"copied": 1}, "failed": {}},
@@ -309,5 +344,30 @@ def test_an_ok_row_without_a_score_is_a_bug_that_is_named(tmp_path: Path) -> Non
 )
 def test_what_the_card_says_is_in_the_fingerprint(change: dict[str, Any]) -> None:
     source = Source(name="negatives", does="", writes=schemas.MINED, read=lambda: iter([]))
-    assert publish.stage(config(), source, []).fingerprint == publish.stage(config(), source, []).fingerprint
-    assert publish.stage(config(), source, []).fingerprint != publish.stage(config(**change), source, []).fingerprint
+    assert (
+        publish.stage(config(), source, source, []).fingerprint
+        == publish.stage(config(), source, source, []).fingerprint
+    )
+    assert (
+        publish.stage(config(), source, source, []).fingerprint
+        != publish.stage(config(**change), source, source, []).fingerprint
+    )
+
+
+def test_graded_rows_are_scored_pairs_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graded = {"task": "sts", "rank": None, "written": ["positive", "negatives"], "similarity": 4.5}
+    rows = [
+        mined(1),
+        mined(2, **graded, negative_kinds=["written", "mined"], negative_similarities=[2.5, None]),
+        out(3, "copied") | {"similarity": 5.0},
+    ]
+    folder, _ = publish_rows(tmp_path, rows, publish=Publish(validation=0))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    datasets = pytest.importorskip("datasets")
+    loaded = datasets.load_dataset(str(folder), "scored_pairs", cache_dir=str(tmp_path / "cache"), split="train")
+    common = {"sentence1": "how often does the tide turn 2", "id": "row2", "language": "en"}
+    assert loaded.to_list() == [
+        {**common, "sentence2": "The tide turns every six hours. 2", "score": pytest.approx(0.9)},
+        {**common, "sentence2": "The moon is grey.", "score": 0.5},
+    ]
+    assert datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"), split="train").num_rows == 2

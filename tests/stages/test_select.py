@@ -1,5 +1,6 @@
 import pytest
 
+from synth.controls import TaskScore
 from synth.schemas import SCORED, conform
 from synth.stages.select import select
 from tests.rows import scored, scores
@@ -25,5 +26,24 @@ from tests.rows import scored, scores
 def test_select(
     row: dict[str, object], cutoff: float | None, max_rank: int | None, expected: tuple[str | None, ...]
 ) -> None:
-    (found,) = conform(select(scores(scored(**row)), cutoff, max_rank=max_rank), SCORED).to_pylist()
+    rules = {"retrieval": TaskScore(max_rank=max_rank)}
+    (found,) = conform(select(scores(scored(**row)), {"retrieval": cutoff}, rules=rules), SCORED).to_pylist()
+    assert (found["status"], found["reason"], found["detail"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "margin", "expected"),
+    [
+        ([0.4, 0.5], 0.0, ("ok", None, None)),
+        ([0.4, 0.5], 0.15, ("rejected", "not_nearer", "0.600, a negative 0.500")),
+        ([0.625], 0.0, ("rejected", "not_nearer", "0.600, a negative 0.625")),
+        ([0.75], None, ("ok", None, None)),
+        ([], 0.0, ("ok", None, None)),
+    ],
+)
+def test_the_positive_is_nearer_than_what_was_written_as_negative(
+    written: list[float], margin: float | None, expected: tuple[str | None, ...]
+) -> None:
+    rows = scores(scored(task="sts", rank=None, written_scores=written, written_negatives=["x"] * len(written)))
+    found = conform(select(rows, {"sts": None}, rules={"sts": TaskScore(min_margin=margin)}), SCORED).to_pylist()[0]
     assert (found["status"], found["reason"], found["detail"]) == expected

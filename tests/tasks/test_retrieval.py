@@ -1,11 +1,14 @@
 import asyncio
 from typing import Any
 
+import pytest
+
+from synth import prompts
 from synth.tasks import Pair, retrieval
 
 ROW: dict[str, Any] = {
     "seed": 11, "passage": "Iron rusts in damp air.", "title": "Rust", "query_language": "fr", "personas": ["p", "q", "r"],
-    "words": 9, "length": "medium",
+    "words": 9, "length": "medium", "clarity": "", "types": ["summary", "acquire_knowledge"], "difficulties": ["high_school"],
 }  # fmt: skip
 
 
@@ -15,7 +18,7 @@ class Told:
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
-    async def __call__(self, step: str, answer: Any, **variables: Any) -> Any:
+    async def __call__(self, step: str, answer: Any, *, share: str = "", **variables: Any) -> Any:
         self.asked.append((step, variables))
         if step == "retrieval/query":
             return answer(query=" Pourquoi le fer rouille-t-il ? ")
@@ -43,26 +46,39 @@ def test_a_query_is_written_in_two_steps() -> None:
 
 def test_steps_are_given_exactly_the_variables_they_declare() -> None:
     declared = retrieval.steps(retrieval.Settings())
-    assert {step: frozenset(variables) for step, variables in written()[1]} == declared
+    assert {step: frozenset(variables) for step, variables in written()[1]} == {
+        step: asked.variables for step, asked in declared.items()
+    }
 
 
-def test_offering_fewer_lets_the_plan_prescribe() -> None:
-    _, asked = written(offer=1, types={"summary": 1, "keywords": 0})
-    assert (asked[0][1]["types"], len(asked[0][1]["difficulties"])) == (["summary"], 1)
+def test_prompts_are_given_what_names_mean() -> None:
+    clarities = {"plain": {"definition": "clear at once"}}
+    configure, query = (given for _, given in written(examples="query_language", clarities=clarities)[1])
+    assert configure["types"] == {
+        "summary": "a request for an overview of the subject",
+        "acquire_knowledge": "a question that asks for a fact or an explanation",
+    }
+    assert (query["difficulties"], query["shown_in"]) == ({"high_school": "in plain words, on a main point"}, "fr")
+    assert written()[1][1][1]["shown_in"] == "en"
 
 
-def test_types_are_offered_by_weight_and_each_once() -> None:
-    offered = [asyncio.run(_offered(seed)) for seed in range(300)]
-    assert all(len(set(types)) == 2 for types in offered)
-    assert sum("keywords" in types for types in offered) > 2 * sum("summary" in types for types in offered)
-
-
-async def _offered(seed: int) -> list[str]:
-    ask = Told()
-    settings = retrieval.Settings(offer=2, types={"keywords": 8, "summary": 1, "background": 2, "yes_or_no": 2})
-    await retrieval.write({**ROW, "seed": seed}, settings, ask)
-    found: list[str] = ask.asked[0][1]["types"]
-    return found
+@pytest.mark.parametrize("step", ["retrieval/configure", "retrieval/query"])
+@pytest.mark.parametrize(
+    ("shown_in", "query"),
+    [
+        ("en", "Is a Fresnel lens made of prisms?"),
+        ("fr", "Une lentille de Fresnel est-elle faite de prismes ?"),
+        ("sw", "Is a Fresnel lens made of prisms?"),
+    ],
+)  # fmt: skip
+def test_worked_examples_are_in_the_language_asked_for_where_there_are_any(
+    step: str, shown_in: str, query: str
+) -> None:
+    _, asked = written()
+    given = {**dict(asked)[step], "shown_in": shown_in}
+    turns = prompts.load(None).render(step, given)
+    assert f'{{"query": "{query}"}}' in [turn.content for turn in turns if turn.role == "assistant"]
+    assert turns[-1].content.startswith("Passage:\nIron rusts in damp air.\n\n")
 
 
 def test_the_answer_s_schema_is_one_per_offer_whatever_its_order() -> None:
