@@ -32,7 +32,8 @@ from pathlib import Path
 
 from sentencex import segment
 
-from synth.benchmarks import Benchmark, Decontamination, Index
+from synth.benchmarks import Benchmark, Decontamination
+from synth.contamination import Index
 from synth.stages import benchmarks
 from synth.text import LETTERS_PER_WORD, is_unspaced
 

@@ -52,7 +52,7 @@ def scaled(folder: Path, corpus: Path, rows: int) -> config.Config:
     whole = sum(target["rows"] for target in raw["targets"])
     for target in raw["targets"]:
         target["rows"] = round(target["rows"] * rows / whole)
-    del raw["budget"], raw["prompts"]
+    del raw["budget"]
     raw |= {
         "name": f"steer-{rows}",
         "outputs": str(folder),

@@ -1,8 +1,8 @@
 """Which passages the rows of a round are written from.
 
 A passage has room for some rows of each task (its slots). A round orders so many rows for each cell; they are spread
-over all slots that fit and are not taken yet, evenly through the corpus: each shard gives its share, so that no shard
-need know of another. What a shard gives in which round follows from the census and the orders alone.
+over all slots that fit and are not taken yet, evenly through the corpus, and over languages as the task's settings have it:
+each shard gives its share, so that no shard need know of another. What a shard gives in which round follows from the census and the orders alone.
 """
 
 import math
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from synth import languages
 from synth.census import Census, Group
 from synth.controls import Controls
+from synth.schemas import stable_seed
 from synth.targets import Cell
 from synth.tasks import Shape
 
@@ -91,7 +92,7 @@ class Allotment:
 
     def room(self, cell: int) -> int:
         """Return how many more rows the corpus has room for in a cell, if no other cell takes them."""
-        return int(self._fitting(self.cells[cell]).sum())
+        return int((self._free[self.cells[cell].task] * (self._fitting(self.cells[cell]) > 0)).sum())
 
     def shares(self, round_: int, shard: int) -> list[Share]:
         """Return what `shard` (from 0) gives in a round (from 1)."""
@@ -120,25 +121,34 @@ class Allotment:
                 short += rows - self._give(cell, rows)
         return not short
 
-    def _fitting(self, cell: Cell) -> Counts:
-        fits = [bool(found) and (not cell.language or cell.language in found) for found in self._written_in[cell.task]]
-        return self._free[cell.task] * np.array(fits, np.int64)
+    def _fitting(self, cell: Cell) -> npt.NDArray[np.float64]:
+        """Return, per group, which share of its rows is in the cell's language: [groups]; of a cell without one, all."""
+        found = self._written_in[cell.task]
+        if not cell.language:
+            return np.array([float(bool(weights)) for weights in found])
+        return np.array([weights.get(cell.language, 0.0) / (sum(weights.values()) or 1.0) for weights in found])
 
     def _give(self, number: int, wanted: int) -> int:
         """Give rows to a cell, as many as there is room for; return how many."""
-        task = self.cells[number].task
-        free = self._fitting(self.cells[number])
-        room = int(free.sum())
-        rows = min(wanted, room)
-        if not rows:
-            return 0
-        # Each (shard, group) gives in proportion to its room. Rounding the running total keeps the sum exact.
-        until = np.floor(np.cumsum(free.ravel()) * (rows / room) + 1e-9).astype(np.int64)
-        until[free.ravel().cumsum() == room] = rows
-        given = np.minimum(np.diff(until, prepend=0).reshape(free.shape), free)
+        cell = self.cells[number]
+        fitting = self._fitting(cell)
+        given = np.zeros_like(self._free[cell.task])
+        # Where a place is short of its share, the others give the rest in the next turn.
+        while (left := wanted - int(given.sum())) > 0 and (weights := (self._free[cell.task] - given) * fitting).any():
+            offset = stable_seed("allotment", cell.name, self._round, left) / 2**31
+            given = given + np.minimum(_parts(left, weights, offset), self._free[cell.task] - given)
         for shard, group in zip(*np.nonzero(given), strict=True):
-            share = Share(number, int(group), int(self._taken[task][shard, group]), int(given[shard, group]))
-            self._shares.setdefault(int(shard), []).append(share)
-        self._taken[task] = self._taken[task] + given
-        self._free[task] = self._free[task] - given
-        return rows
+            rows, start = int(given[shard, group]), int(self._taken[cell.task][shard, group])
+            self._shares.setdefault(int(shard), []).append(Share(number, int(group), start, rows))
+        self._taken[cell.task] = self._taken[cell.task] + given
+        self._free[cell.task] = self._free[cell.task] - given
+        return int(given.sum())
+
+
+def _parts(total: int, weights: npt.NDArray[np.float64], offset: float) -> Counts:
+    """Split `total` in proportion to `weights`, in whole numbers that add up to it: each differs from its share by less
+    than one. `offset`, from 0 to 1, moves who is rounded up: without it the last would get all of a small total."""
+    running = np.cumsum(weights.ravel())
+    until = np.floor(running * (total / running[-1]) + offset).astype(np.int64)
+    until[running == running[-1]] = total
+    return np.diff(until, prepend=0).reshape(weights.shape)

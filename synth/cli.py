@@ -191,6 +191,8 @@ def run(
         return
     console.print(show.funnel(result.manifests))
     console.print(f"{result.account}", highlight=False)
+    if "targets" in result.summary:
+        console.print(show.targets(result.summary["targets"]), highlight=False)
     if result.account.failed:
         console.print("`--retry-failed` asks again what the engine failed to answer.", highlight=False)
     if not result.summary["rows"]:

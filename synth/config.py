@@ -235,6 +235,35 @@ class Config(Strict):
         _ = self.cells
         return self
 
+    @model_validator(mode="after")
+    def _languages_fit(self) -> "Config":
+        for name, settings in self.tasks.items():
+            shape = plugins.load("tasks", name).SHAPE
+            if shape.translates and settings.cross_lingual is not None:
+                raise ConfigError(
+                    f"tasks.{name}.cross_lingual: each of its rows is in two languages",
+                    fix="remove it; query_languages says which",
+                )
+            if shape.translates and not settings.query_languages and not self.corpus.columns.parallel:
+                raise ConfigError(
+                    f"tasks.{name}: no language to translate into",
+                    fix="give `query_languages`, or the column of parallel documents, `corpus.columns.parallel`",
+                )
+            if (
+                shape.symmetric
+                and not shape.translates
+                and (settings.query_languages or settings.cross_lingual is not None)
+            ):
+                raise ConfigError(
+                    f"tasks.{name}.query_languages: its rows are in the language of their passage", fix="remove it"
+                )
+            if shape.reads == "code" and settings.cross_lingual is not None:
+                raise ConfigError(
+                    f"tasks.{name}.cross_lingual: code has no natural language",
+                    fix="say the languages in query_languages",
+                )
+        return self
+
     @cached_property
     def cells(self) -> list[Cell]:
         """The targets, expanded."""

@@ -62,6 +62,9 @@ def run(config: Config, display: Display, stop: Stop | None = None, *, retry_fai
         "ran": [stage.name for stage in ran],
         "counts": {manifest.stage: dict(manifest.counts) for manifest in manifests},
     }
+    if config.targets:
+        counted = quota.read(folder / built.quota.folder)
+        summary["targets"] = {name: counted[name] for name in ("rounds", "stop", "distance", "cells")}
     return Result(tuple(summary["ran"]), folder / stages[-1].folder, manifests, account, summary)
 
 

@@ -103,7 +103,7 @@ PAIRS = pa.schema(
         _field("positive", pa.string(), "what belongs to the query"),
         _field("positive_language", pa.string(), "ISO 639-1 code of positive and negatives"),
         _field("written_negatives", _TEXTS, "negatives that belong to the row"),
-        _field("written", _TEXTS, "which of `query`, `positive` and `negatives` the model wrote"),
+        _field("written", _TEXTS, "which of `query`, `positive`, `negatives` and `instruction` the model wrote"),
         _field("type", pa.string(), "type; empty when none was chosen"),
         _field("difficulty", pa.string(), "difficulty; empty when none was chosen"),
         _field("persona", pa.string(), "the reader the model played; empty when none was chosen"),

@@ -29,6 +29,8 @@ from synth.store import Manifest
 from synth.visible import one_line, visible
 
 _LONG, _SHORT = 600, 120
+_FEW = 12
+"""Cells of a table: a terminal shows no more at once."""
 _COLOURS = {"ok": "green", "rejected": "yellow", "failed": "red"}
 
 
@@ -171,6 +173,25 @@ def _reasons(step: Step) -> Text:
     found += [(name, number, "red") for name, number in step.failed.items()]
     found.sort(key=lambda item: (-item[1], item[0]))
     return Text(", ").join(Text(f"{visible(name)} {number:,}", style=style) for name, number, style in found)
+
+
+def targets(found: Mapping[str, Any]) -> RenderableType:
+    """Say what became of the targets (see `figures.steered`): why the run stopped, and which cells are short."""
+    short = [cell for cell in found["cells"] if cell["kept"] < cell["target"]]
+    rounds = f"{found['rounds']} round{'' if found['rounds'] == 1 else 's'}"
+    said = f"{found['stop']}, after {rounds}: {len(found['cells']) - len(short):,} of {len(found['cells']):,} targets have all their rows"
+    parts: list[RenderableType] = [Text(f"{said}; distance of shares {found['distance']:.3f}")]
+    if short:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in ("short", "target", "planned", "accepted", "why"):
+            table.add_column(name, justify="left" if name in ("short", "why") else "right")
+        for cell in sorted(short, key=lambda cell: cell["kept"] - cell["target"])[:_FEW]:
+            numbers = (f"{cell[name]:,}" for name in ("target", "planned", "accepted"))
+            table.add_row(Text(visible(cell["cell"])), *numbers, Text(cell.get("short_because", "")))
+        parts.append(table)
+    if len(short) > _FEW:
+        parts.append(Text(f"and {len(short) - _FEW:,} more: all are in README.md and stats.json of the dataset"))
+    return Group(*parts)
 
 
 def triples(dataset_folder: Path, number: int = 5) -> RenderableType:

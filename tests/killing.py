@@ -3,7 +3,7 @@
 Each trial is a new run of `synth run` in a process of its own against a small real HTTP server. It is killed a few times,
 each time at a random instant of a random stage (or of the start-up), and gone on with. What must hold:
 
-- all files of all stages, the dataset among them, are those of the undisturbed run, byte for byte;
+- all files of all stages and rounds, the dataset among them, are those of the undisturbed run, byte for byte;
 - a request is asked twice only if it was in flight when a kill came;
 - `verify` finds nothing.
 
@@ -31,7 +31,8 @@ name: run
 outputs: {outputs}
 seed: 1
 corpus: {{path: {documents}, columns: {{text: text, id: id, title: title, language: language}}, limit: 24}}
-tasks: {{retrieval: {{rows_per_passage: 2}}}}
+tasks: {{retrieval: {{rows_per_passage: 4}}}}
+targets: [{{task: retrieval, difficulty: {{phd: 1, university: 2}}, rows: 30}}]
 engine: {{kind: server, url: "{url}", model: scripted, in_flight: {in_flight}}}
 embedder: {{kind: hashing}}
 score: {{min_cosine: 0.05, max_rank: 5}}
@@ -90,7 +91,8 @@ class Killer:
         self.finish(path)
         seconds = time.monotonic() - started
         settings = config.load(path)
-        times = {entry["stage"]: entry["seconds"] for entry in timings.read(settings.folder).values()}
+        # Of all rounds together: so a kill comes in any of them, or in a stage after.
+        times = {stage.name: timings.seconds(settings.folder, stage) for stage in pipeline.build(settings).stages}
         times[START] = max(0.1, seconds - sum(times.values()))
         return contents(settings.folder), times
 

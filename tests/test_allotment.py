@@ -54,8 +54,8 @@ def test_each_shard_gives_its_share_and_later_rounds_go_on_where_earlier_ones_st
     assert found.shares(1, 0) == first
     assert found.shares(1, 1) == [Share(2, 0, 0, 1), Share(2, 1, 0, 1), Share(0, 0, 0, 2)]
     # Six of twelve English slots are left for seven rows: not enough, so they are given in turns.
-    assert found.shares(2, 0) == [Share(0, 0, 4, 1), Share(0, 0, 5, 2), Share(0, 0, 7, 1)]
-    assert found.shares(2, 1) == [Share(0, 0, 2, 1), Share(1, 1, 0, 1), Share(0, 0, 3, 1)]
+    assert found.shares(2, 0) == [Share(0, 0, slot, 1) for slot in (4, 5, 6, 7)]
+    assert found.shares(2, 1) == [Share(0, 0, 2, 1), Share(0, 0, 3, 1), Share(1, 1, 0, 1)]
     assert [found.room(cell) for cell in range(3)] == [0, 3, 4]
     assert found.shares(1, 0) == first
 
@@ -88,6 +88,30 @@ def test_no_slot_is_given_twice_and_as_many_as_there_is_room(
     }
     for cell, total in given_in_all.items():
         assert total == min(room[cell], sum(order.get(cells[cell].name, 0) for order in wanted))
+
+
+def test_few_rows_come_from_anywhere_and_not_from_the_last_place() -> None:
+    cells = [Cell(1, "a", "en", type=f"t{n}") for n in range(200)]
+    found = allotment(cells, [{cell.name: 1 for cell in cells}], [[50, 0]] * 10)
+    given_by = [sum(share.rows for share in found.shares(1, shard)) for shard in range(10)]
+    assert sum(given_by) == 200
+    assert all(8 <= rows <= 35 for rows in given_by)
+
+
+def test_a_language_s_rows_are_cross_lingual_as_often_as_the_settings_say() -> None:
+    settings = {"query_languages": {"en": 1, "de": 1}, "cross_lingual": 0.25, "rows_per_passage": 9}
+    found = allotment([Cell(1, "a", "de")], [{"a/de": 400}], [[40, 120]] * 4, **settings)
+    given_by = {
+        group: sum(s.rows for shard in range(4) for s in found.shares(1, shard) if s.group == group) for group in (0, 1)
+    }
+    # 120 German passages with three quarters of their rows in German, 40 English ones with a quarter.
+    assert given_by == {0: 40, 1: 360}
+
+
+def test_where_the_own_language_is_used_up_the_others_give_more() -> None:
+    settings = {"query_languages": {"en": 1, "de": 1}, "cross_lingual": 0.1}
+    found = allotment([Cell(1, "a", "de")], [{"a/de": 50}], [[100, 10]], **settings)
+    assert [(share.group, share.rows) for share in found.shares(1, 0)] == [(0, 40), (1, 10)]
 
 
 def test_a_round_takes_rows_from_all_of_a_large_corpus_evenly() -> None:

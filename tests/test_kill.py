@@ -16,3 +16,4 @@ def test_runs_that_are_killed_come_to_the_same_byte_for_byte(tmp_path: Path) -> 
     assert report.differences == []
     assert len(report.kills) >= 6  # stages, of thirteen: kills are spread, where they land depends on the machine
     assert any(name.startswith("dataset/data/train-") for name in wanted)
+    assert any(name.startswith("rounds-") for name in wanted)  # it took more than one

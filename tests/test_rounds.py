@@ -1,5 +1,6 @@
 """Runs with targets: rounds, resuming between and within them, and what they come to."""
 
+import io
 import json
 import shutil
 from collections import Counter
@@ -8,8 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 
-from synth import config, pipeline, rounds, runs, store
+from synth import config, pipeline, rounds, runs, show, store
+from synth import preview as previews
 from synth.errors import Stopped, StoreError
 from synth.executors import local
 from synth.progress import shown
@@ -175,6 +178,16 @@ def test_when_the_corpus_is_used_up_it_says_for_which_cells(tmp_path: Path) -> N
     assert "corpus used up" in (tmp_path / "run/dataset/README.md").read_text()
 
 
+def test_what_became_of_the_targets_is_said(tmp_path: Path) -> None:
+    result = run(made(tmp_path, targets=[{"language": "zh", "rows": 100}, {"language": "en", "rows": 5}]))
+    console = Console(width=100, file=io.StringIO())
+    console.print(show.targets(result.summary["targets"]))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "corpus used up, after " in text
+    assert "1 of 2 targets have all their rows" in text
+    assert [line.split()[:3] for line in text.splitlines() if "retrieval" in line] == [["retrieval/zh", "100", "90"]]
+
+
 def test_a_budget_of_requests_is_kept_to(tmp_path: Path) -> None:
     run(made(tmp_path, budget={"requests": 150}))
     found = stats(tmp_path)
@@ -182,6 +195,22 @@ def test_a_budget_of_requests_is_kept_to(tmp_path: Path) -> None:
     assert 100 < sum(found["spent"]["requests"].values()) <= 160
     run(made(tmp_path, budget={"requests": 100_000}))  # a larger one goes on
     assert stats(tmp_path)["targets"]["stop"] == "targets met"
+
+
+@pytest.mark.parametrize(
+    ("budget", "stop"),
+    [
+        ({"tokens": 40_000}, "of 40,000 tokens"),
+        ({"hours": 1e-7}, "0.00 of 1e-07 hours"),
+        ({"rounds": 1}, "budget spent: 1 rounds"),
+    ],
+)
+def test_budgets_of_tokens_hours_and_rounds(tmp_path: Path, budget: dict[str, Any], stop: str) -> None:
+    run(made(tmp_path, budget=budget))
+    found = stats(tmp_path)
+    assert stop in found["targets"]["stop"]
+    assert sum(found["spent"]["tokens"].values()) < 60_000 or budget.keys() == {"rounds"}
+    assert runs.verify(made(tmp_path, budget=budget))["rows"] == found["rows"] > 0
 
 
 def test_a_cell_that_is_never_accepted_is_given_up(tmp_path: Path) -> None:
@@ -215,3 +244,19 @@ def test_without_targets_there_is_one_round_and_no_file(tmp_path: Path) -> None:
     built = pipeline.build(settings)
     assert quota.read(settings.folder / built.quota.folder)["fates"].keys() == {"retrieval"}
     assert local.run(built.stages, settings.folder, lambda *_: None) == []  # type: ignore[arg-type, return-value]
+
+
+def test_an_estimate_is_of_the_first_round_and_names_what_has_no_room(tmp_path: Path) -> None:
+    settings = made(tmp_path, targets=[{"language": "zh", "rows": 100}, {"language": "en", "rows": 5}])
+    with shown() as display:
+        found = runs.plan(settings, display)
+    assert (found.rows, found.languages, found.tasks) == (95, {"en": 5, "zh": 90}, {"retrieval": 95})
+    assert (found.target_rows, found.without_room) == (105, {"retrieval/zh": 90})
+    assert found.requests == 190
+
+
+def test_a_preview_with_targets_shows_rows_of_their_cells(tmp_path: Path) -> None:
+    with shown() as display:
+        rows = [one.row for one in previews.preview(made(tmp_path), 3, display)]
+    assert len(rows) == 3
+    assert {row["cell"].split("/")[:2][1] for row in rows} <= {"en", "de", "es"}

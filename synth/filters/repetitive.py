@@ -54,4 +54,9 @@ def _tells(gram: Sequence[str]) -> bool:
 
 def _stutters(found: Sequence[str]) -> bool:
     """Whether a word of letters stands three times in a row."""
-    return any(a == b == c and a.isalpha() for a, b, c in zip(found, found[1:], found[2:], strict=False))
+    return any(a == b == c and _of_letters(a) for a, b, c in zip(found, found[1:], found[2:], strict=False))
+
+
+def _of_letters(word: str) -> bool:
+    """Whether a word has no digit: vowel signs of Indic scripts are no letters to `str.isalpha`."""
+    return all(letter.isalpha() or not letter.isalnum() for letter in word)

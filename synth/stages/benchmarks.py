@@ -6,8 +6,10 @@ from functools import partial
 import pyarrow as pa
 
 from synth import readers
-from synth.benchmarks import BENCHMARKS, Decontamination, batches, files, hashed, texts
+from synth.benchmarks import Decontamination, files, texts
+from synth.contamination import BENCHMARKS, hashed
 from synth.stage import Source
+from synth.textsign import batches
 
 _SHARD = 1 << 18
 """Rows of a shard: 2 MB of hashes."""

@@ -7,7 +7,8 @@ from functools import partial
 import pyarrow as pa
 
 from synth import store
-from synth.benchmarks import Decontamination, Index, verdict
+from synth.benchmarks import Decontamination
+from synth.contamination import Index, verdict
 from synth.schemas import OK, annotate
 from synth.stage import Map, Stage, Workspace
 

@@ -4,8 +4,9 @@ A rule says what it judges: queries that ask about a passage, any text that the 
 need not know the tasks, nor they it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -73,35 +74,37 @@ def _questions(rows: pa.Table) -> View:
 
 def _texts(rows: pa.Table) -> View:
     """Show each text that the model wrote as a query of its own, with the language and length it was to have."""
-    columns = (
-        "query",
-        "positive",
-        "written_negatives",
-        "written",
-        "query_language",
-        "positive_language",
-        "words",
-        "type",
-    )
+    columns = ["query", "positive", "written_negatives", "instruction", "written"]
+    columns += ["query_language", "positive_language", "words", "type"]
     at: list[int] = []
     found: list[tuple[str, str, int, str]] = []
-    for row, (query, positive, negatives, written, own, others, words, kind) in enumerate(
-        zip(*(rows.column(name).to_pylist() for name in columns), strict=True)
-    ):
-        texts = [(query, own, words, kind)] if "query" in written else []
-        # The others should be about as long as what they stand beside. A type (keywords, say) is one of queries.
-        texts += [(positive, others, count_words(query), "")] if "positive" in written else []
-        if "negatives" in written:
-            texts += [(negative, others, count_words(positive), "") for negative in negatives]
-        at += [row] * len(texts)
+    for place, row in enumerate(rows.select(columns).to_pylist()):
+        texts = list(_written(row))
+        at += [place] * len(texts)
         found += texts
     shown = rows.take(pa.array(at, pa.int64()))
-    for name, values in zip(
-        ("query", "query_language", "words", "type"), zip(*found, strict=True) if found else [()] * 4, strict=True
-    ):
-        place = shown.schema.get_field_index(name)
-        shown = shown.set_column(place, PAIRS.field(name), pa.array(values, PAIRS.field(name).type))
+    for name, values in zip(_SHOWN, zip(*found, strict=True) if found else [()] * len(_SHOWN), strict=True):
+        column = shown.schema.get_field_index(name)
+        shown = shown.set_column(column, PAIRS.field(name), pa.array(values, PAIRS.field(name).type))
     return shown, at
+
+
+_SHOWN = ("query", "query_language", "words", "type")
+
+
+def _written(row: Mapping[str, Any]) -> Iterator[tuple[str, str, int, str]]:
+    """Yield what the model wrote of a row: text, language, words, type."""
+    written, others = row["written"], row["positive_language"]
+    if "query" in written:
+        yield row["query"], row["query_language"], row["words"], row["type"]
+    # The others should be about as long as what they stand beside. A type (keywords, say) is one of queries.
+    if "positive" in written:
+        yield row["positive"], others, count_words(row["query"]), ""
+    if "negatives" in written:
+        words = count_words(row["positive"])
+        yield from ((negative, others, words, "") for negative in row["written_negatives"])
+    if "instruction" in written:
+        yield row["instruction"], "en", 0, ""
 
 
 def _rows(rows: pa.Table) -> View:

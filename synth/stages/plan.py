@@ -53,6 +53,7 @@ def stage(config: Config, after: Stage, passages: Stage, orders: Orders) -> Roun
         does="decide what to ask of each passage",
         after=(after, passages),
         writes=PLAN,
+        version=2,
         settings={
             "seed": config.seed,
             "tasks": {name: settings.model_dump(mode="json") for name, settings in config.tasks.items()},

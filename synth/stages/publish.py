@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from synth import benchmarks, card, schemas, store
+from synth import card, contamination, schemas, store
 from synth.config import Config
 from synth.errors import VerifyError
 from synth.figures import PUBLISH, SCORED, TRAIN, VALIDATION, Tally, funnel, left_out, steered
@@ -69,7 +69,7 @@ def stage(config: Config, after: Stage, quota: Stage, before: Sequence[Stage], h
 class _Benchmarks:
     """What was kept out because a benchmark has it."""
 
-    sizes: Mapping[str, benchmarks.Size]
+    sizes: Mapping[str, contamination.Size]
     passages: Mapping[str, int]
     rows: Counter[str] = field(default_factory=Counter)
 
@@ -82,8 +82,8 @@ class _Benchmarks:
         for stage in before:
             if stage.name == "screen":
                 for rows in store.read_parts(workspace.run, stage, ["status", "reason", "detail"]):
-                    passages.update(benchmarks.counts(rows))
-        return cls(benchmarks.Index.of(tables, config.decontamination).sizes(), passages)
+                    passages.update(contamination.counts(rows))
+        return cls(contamination.Index.of(tables, config.decontamination).sizes(), passages)
 
     def figures(self) -> dict[str, Any]:
         """Return, per benchmark, its texts, those too short to look for, and the passages and rows that had one of them."""
@@ -124,7 +124,7 @@ def _publish(
         }
         for shard in shards:
             counts.update(schemas.counts(shard))
-            kept_out.rows.update(benchmarks.counts(shard))
+            kept_out.rows.update(contamination.counts(shard))
             for split, part in by_document(shard, config.publish.validation).items():
                 rows = dataset_rows(part)
                 writers[split].add(rows)

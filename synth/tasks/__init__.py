@@ -18,7 +18,7 @@ from pydantic import BaseModel
 Answer = TypeVar("Answer", bound=BaseModel)
 Row = Mapping[str, Any]
 """A row of schemas.PLAN."""
-Role = Literal["query", "positive", "negatives"]
+Role = Literal["query", "positive", "negatives", "instruction"]
 
 
 class Ask(Protocol):
@@ -61,7 +61,8 @@ class Pair:
     negatives: tuple[str, ...] = ()
     """Negatives that belong to the row: written for it, or other labels."""
     written: tuple[Role, ...] = ("query",)
-    """What the model wrote: only that is judged by rules for texts. A label or a passage is not."""
+    """What the model wrote: only that is judged by rules for texts. A label or a passage is not, an instruction that the
+    model thought of is."""
     positive_language: str = ""
     """ISO 639-1 code of positive and negatives; empty: the passage's."""
     instruction: str = ""

@@ -111,14 +111,21 @@ async def write(row: Row, settings: Settings, ask: Ask) -> Pair:
     said = {"instruction": instruction, "type": form, "difficulty": difficulty, "label": labels[own]}
     if form == "label":
         negatives = tuple(labels[letter] for letter in (misleading, *others))
-        return Pair(query=query, positive=labels[own], negatives=negatives, positive_language="en", **said)
+        return Pair(
+            query=query,
+            positive=labels[own],
+            negatives=negatives,
+            written=("query", "instruction"),
+            positive_language="en",
+            **said,
+        )
     positive, _ = await text(own, query)
     of = [misleading, *source.sample(others, min(settings.other_texts, len(others)))]
     return Pair(
         query=query,
         positive=positive,
         negatives=tuple([(await text(letter, query))[0] for letter in of]),
-        written=("query", "positive", "negatives"),
+        written=("query", "positive", "negatives", "instruction"),
         positive_language=language,
         **said,
     )

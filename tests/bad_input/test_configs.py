@@ -239,6 +239,10 @@ VALUES = {
     f"{RETRIEVAL}.query_languages={{de: 0, en: 0}}": f"{RETRIEVAL}.query_languages: expected weights from 0",
     f"{RETRIEVAL}.query_languages={{no: 1}}": f"--set {RETRIEVAL}.query_languages: not valid YAML: line 1, column 2: the key 'no' is read as bool",
     f"{RETRIEVAL}.query_languages=[de]": f"{RETRIEVAL}.query_languages: input should be a valid dictionary",
+    "tasks={bitext: {}}": "tasks.bitext: no language to translate into",
+    "tasks={bitext: {query_languages: {de: 1}, cross_lingual: 0.5}}": "tasks.bitext.cross_lingual: each of its rows is in two",
+    "tasks={sts: {query_languages: {de: 1}}}": "tasks.sts.query_languages: its rows are in the language of their passage",
+    "tasks={code: {cross_lingual: 0.5}}": "tasks.code.cross_lingual: code has no natural language",
     # --set itself
     "=1": "--set '': expected KEY=VALUE",
     "a..b=1": "--set 'a..b': expected KEY=VALUE",

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from synth import store
-from synth.benchmarks import BENCHMARKS, Benchmark, Decontamination, Index, Size
+from synth.benchmarks import Benchmark, Decontamination
+from synth.contamination import BENCHMARKS, Index, Size
 from synth.errors import InputError
 from synth.executors import local
 from synth.stages import benchmarks
@@ -42,7 +43,7 @@ def test_shards_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(benchmarks, "_SHARD", 1000)
     tables = list(benchmarks.stage(settings).read())
     assert [table.num_rows for table in tables] == [1000, 1000, 700, 1]
-    monkeypatch.setattr("synth.benchmarks._BATCH", 5000)
+    monkeypatch.setattr("synth.textsign._BATCH", 5000)
     tables = list(benchmarks.stage(settings).read())
     assert len(tables) > 4
     assert Index.of(tables, settings).sizes() == whole.sizes()

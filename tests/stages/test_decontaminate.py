@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from synth import store
-from synth.benchmarks import Benchmark, Decontamination, Index, counts, hashed
+from synth.benchmarks import Benchmark, Decontamination
+from synth.contamination import Index, counts, hashed
 from synth.executors import local
 from synth.schemas import PAIRS, PASSAGES, conform
 from synth.stage import Source

@@ -1,10 +1,12 @@
 import sys
 from types import ModuleType
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from synth.errors import SynthError
-from synth.filters import length, refers
+from synth.filters import QUESTIONS, ROWS, TEXTS, length, refers
 from synth.settings import Strict
 from synth.stages import filter as stage_filter
 from tests.rows import pair, pairs
@@ -46,3 +48,58 @@ def test_a_filter_that_loses_rows_is_an_error(monkeypatch: pytest.MonkeyPatch) -
 def test_no_rows_and_no_filters() -> None:
     assert fates({"length": length.Settings()}) == []
     assert fates({}, pair()) == [("ok", None, None)]
+
+
+def shown(judges: str, monkeypatch: pytest.MonkeyPatch, *rows: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """What a filter of this kind is shown: query, query_language, words and type of each row."""
+    seen: list[tuple[Any, ...]] = []
+
+    def reject(rows: pa.Table, settings: Strict) -> list[str | None]:
+        columns = (rows.column(name).to_pylist() for name in ("query", "query_language", "words", "type"))
+        seen.extend(zip(*columns, strict=True))
+        return [f"spied: {query}" if query.startswith("bad") else None for query in rows.column("query").to_pylist()]
+
+    fake = ModuleType("mylab.spy")
+    fake.reject, fake.JUDGES = reject, judges  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "mylab", ModuleType("mylab"))
+    monkeypatch.setitem(sys.modules, "mylab.spy", fake)
+    seen.append(tuple(reason for _, reason, _ in fates({"mylab.spy": Strict()}, *rows)))
+    return seen
+
+
+TRANSLATED = {
+    "task": "bitext", "query": "Otter schlafen Hand in Hand.", "query_language": "de", "positive": "Otters sleep holding hands.",
+    "written_negatives": ["bad otters never sleep", "Otters sleep alone."], "written": ["query", "negatives"], "type": "negation",
+}  # fmt: skip
+CLASSIFIED = {
+    "task": "classification", "query": "So cute!", "positive": "praise", "written_negatives": ["blame"], "words": 2,
+    "instruction": "Sort comments by attitude", "written": ["query", "instruction"], "type": "label", "positive_language": "de",
+}  # fmt: skip
+
+
+def test_questions_are_those_about_a_passage(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shown(QUESTIONS, monkeypatch, pair(), pair(**TRANSLATED), pair(query="bad", task="code")) == [
+        ("how do otters sleep", "en", 5, "acquire_knowledge"),
+        ("bad", "en", 5, "acquire_knowledge"),
+        (None, None, "spied"),
+    ]
+
+
+def test_texts_are_all_that_the_model_wrote_and_one_bad_one_rejects_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shown(TEXTS, monkeypatch, pair(), pair(**TRANSLATED), pair(**CLASSIFIED), pair(written=[])) == [
+        ("how do otters sleep", "en", 5, "acquire_knowledge"),
+        ("Otter schlafen Hand in Hand.", "de", 5, "negation"),
+        ("bad otters never sleep", "en", 4, ""),
+        ("Otters sleep alone.", "en", 4, ""),
+        ("So cute!", "en", 2, "label"),
+        ("Sort comments by attitude", "en", 0, ""),
+        (None, "spied", None, None),
+    ]
+
+
+def test_rows_are_shown_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shown(ROWS, monkeypatch, pair(query="bad"), pair(**TRANSLATED)) == [
+        ("bad", "en", 5, "acquire_knowledge"),
+        ("Otter schlafen Hand in Hand.", "de", 5, "negation"),
+        ("spied", None),
+    ]

@@ -139,7 +139,7 @@ def test_a_share_of_the_passages_and_code_for_those_who_read_it() -> None:
 
 
 def test_translations_of_the_corpus_are_used() -> None:
-    made = settings({"bitext": {}})
+    made = settings({"bitext": {}}, corpus={"path": "docs", "columns": {"parallel": "key"}})
     rows = planned(
         [
             passage("a", parallel="k"),

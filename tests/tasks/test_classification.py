@@ -52,7 +52,7 @@ def written(
 def test_a_text_with_its_label() -> None:
     pair, asked = written()
     assert pair == Pair(
-        query="Text 1, c.", positive="complain", negatives=("ask", "buy honey", "report a swarm"), written=("query",),
+        query="Text 1, c.", positive="complain", negatives=("ask", "buy honey", "report a swarm"), written=("query", "instruction"),
         positive_language="en", instruction="Tell what the sender wants", type="label", difficulty="phd", label="complain",
     )  # fmt: skip
     assert asked == [
@@ -84,7 +84,7 @@ def test_a_text_with_others_of_its_label_and_of_others() -> None:
     pair, asked = written({**ROW, "types": ["text"]})
     assert pair == Pair(
         query="Text 1, c.", positive="Text 2, c.", negatives=("Text 3, a.", "Text 4, b."),
-        written=("query", "positive", "negatives"), positive_language="de", instruction="Tell what the sender wants",
+        written=("query", "positive", "negatives", "instruction"), positive_language="de", instruction="Tell what the sender wants",
         type="text", difficulty="phd", label="complain",
     )  # fmt: skip
     assert [(given["label"], given["earlier"], given["earlier_label"]) for _, _, given in asked[1:]] == [
