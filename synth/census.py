@@ -85,6 +85,23 @@ class Counts:
             at += len(part)
         return Census(order, counts), found, pairs
 
+    def joined(self, clusters: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Join the clusters (int64 [n], each the number of its first row) of passages that are translations."""
+        into: dict[int, int] = {}
+
+        def first(cluster: int) -> int:
+            while cluster in into:
+                cluster = into[cluster]
+            return cluster
+
+        for members in _runs(np.array(sorted(self.keys), PARALLEL)):
+            roots = sorted({first(int(clusters[row])) for row in members})
+            into |= dict.fromkeys(roots[1:], roots[0])
+        found = clusters.copy()
+        for row in np.flatnonzero(np.isin(clusters, list(into))):
+            found[row] = first(int(clusters[row]))
+        return found
+
     def write(self, folder: Path) -> None:
         """Write the files of the census into the index's folder."""
         census, found, pairs = self.result()

@@ -93,12 +93,13 @@ class Controls(Strict):
     """What all tasks have. A task's `Settings` names its folder of templates, and adds what only it has."""
 
     TASK: ClassVar[str] = ""
+    """The task's folder in `prompts/`, or the path of another folder, that holds its `controls.yaml`."""
     ALSO: ClassVar[tuple[str, ...]] = ()
     """Names of further controls that only this task has."""
 
     rows_per_passage: float = Field(1, ge=0, le=100_000)
     """Rows to write from each passage, so the weight of a task among others; 0.25 takes every fourth passage. With
-    `targets`, the most rows that one passage is used for."""
+    `targets`, the most rows that one passage is used for, rounded up."""
     types: dict[str, Option] = Field({})
     """Types of rows, with weights and definitions."""
     difficulties: dict[str, Option] = Field({})

@@ -2,10 +2,12 @@
 
     passages.arrow   Arrow IPC file (schema INDEX): id, document, text and language of the passages in the running
     vectors.npy      float16 [n, d], unit length, row by row the same passages
-    clusters.npy     int64 [n]: the first row that is a near-copy of the row, or the row itself
+    clusters.npy     int64 [n]: the first row that is a near-copy or a translation of the row, or the row itself
     and the files of `census`: which kinds of passages there are, and which are translations of each other
 
-A query must not count a near-copy of its positive as a rival, nor get it as a negative: so `cluster` is known here.
+A query must not count a near-copy of its positive as a rival, nor get it as a negative: so `cluster` is known here. A
+translation of the positive answers the query as well: where the corpus says what is translated, it is of the same cluster, and
+what stands as document is what the versions of a document share.
 """
 
 import contextlib
@@ -87,15 +89,25 @@ def write(shards: Iterable[pa.Table], folder: Path, *, threshold: float, ngram: 
                     fix="delete the folder of the stage `personas` and run again",
                 )
             vectors.write(block.tobytes())
-            texts.write_table(kept.select(INDEX.names).cast(INDEX).combine_chunks())
+            texts.write_table(_documents(kept).select(INDEX.names).cast(INDEX).combine_chunks())
             near.add(kept.column("text").to_pylist())
             passages += kept.num_rows
         vectors.seek(0)
         _npy_header(vectors, passages, dimensions)
-    clusters = near.labels()
+    clusters = counts.joined(near.labels())
     np.save(folder / "clusters.npy", clusters)
     counts.write(folder)
     return passages, int((clusters != np.arange(passages)).sum())
+
+
+def document_of(rows: pa.Table) -> pa.Array:
+    """Return what tells documents apart: what the translations of one share, else its id."""
+    parallel = rows.column("parallel")
+    return pc.if_else(pc.equal(parallel, ""), rows.column("document_id"), parallel)
+
+
+def _documents(rows: pa.Table) -> pa.Table:
+    return rows.set_column(rows.schema.get_field_index("document_id"), PASSAGES.field("document_id"), document_of(rows))
 
 
 def _npy_header(stream: Any, rows: int, dimensions: int) -> None:
@@ -114,7 +126,8 @@ def opened(folder: Path) -> Iterator["PassageIndex"]:
             clusters = np.load(folder / "clusters.npy")
             vectors = np.load(folder / "vectors.npy", mmap_mode="r" if len(clusters) else None)
             groups, parallel = (np.load(folder / f"{name}.npy") for name in ("groups", "parallel"))
-            index = PassageIndex(pa.ipc.open_file(source), vectors, clusters, groups, parallel)
+            code = np.array([group.code for group in census.read(folder).groups], bool)
+            index = PassageIndex(pa.ipc.open_file(source), vectors, clusters, groups, parallel, code)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise StoreError(
                 f"{folder}: the index cannot be read: {error}",
@@ -137,9 +150,10 @@ class PassageIndex:
         clusters: Rows,
         groups: npt.NDArray[np.int32],
         parallel: npt.NDArray[Any],
+        code: npt.NDArray[np.bool_],
     ) -> None:
         self._texts, self.vectors, self.clusters, self.groups = texts, vectors, clusters, groups
-        self._parallel = parallel
+        self._parallel, self._code = parallel, code
         batches = (texts.get_batch(number).column("id") for number in range(texts.num_record_batches))
         ids = [np.array(batch.to_pylist(), "S20") for batch in batches] or [np.zeros(0, "S20")]
         self._starts = np.cumsum([0, *(len(batch) for batch in ids)])
@@ -175,6 +189,10 @@ class PassageIndex:
 
     def texts(self, rows: Rows) -> list[str]:
         return [str(text) for text in self.take("text", rows)]
+
+    def is_code(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Return which of the passages are of source files, bool [n]."""
+        return self._code[self.groups[rows]]
 
     def translation(self, key: int, language: str) -> str:
         """Return the passage of `key` (census.key) in `language`: of several, the first; empty when there is none."""

@@ -14,18 +14,25 @@ from pathlib import Path
 from synth.config import Config
 from synth.errors import StoreError
 from synth.files import as_store_error, write_atomically
+from synth.targets import spread
 
-PILOT_SHARE, PILOT_ROWS = 0.1, 1000
-"""With a budget, the first round is this share of the targets, and no more rows than these (but one for each cell): what a
-row costs is not known before."""
+PILOT_SHARE, PILOT_ROWS, PILOT_REQUESTS, PILOT_TOKENS = 0.1, 1000, 5, 5000
+"""With a budget, the first round is this share of the targets, no more rows than these, and no more than the budget would
+pay for if a row took so many requests and tokens: what it does take is not known before. A cell that gets none is judged by
+its task's others."""
 
 
 def first(config: Config) -> Mapping[str, int]:
     """Return the first order: each cell's rows, as if all were accepted, so that none is written in vain; with a budget, a
     part of them."""
-    whole = sum(cell.rows for cell in config.cells)
-    share = min(PILOT_SHARE, PILOT_ROWS / whole) if config.budget.is_limited and whole else 1.0
-    return {cell.name: max(1, round(cell.rows * share)) for cell in config.cells}
+    wanted, budget = [cell.rows for cell in config.cells], config.budget
+    rows = sum(wanted)
+    if budget.is_limited:
+        limits = [max(rows * PILOT_SHARE, len(wanted)), PILOT_ROWS]
+        limits += [budget.requests / PILOT_REQUESTS] if budget.requests else []
+        limits += [budget.tokens / PILOT_TOKENS] if budget.tokens else []
+        rows = max(1, int(min(rows, *limits)))
+    return dict(zip((cell.name for cell in config.cells), spread(rows, wanted), strict=True))
 
 
 def read(run: Path, config: Config, fingerprint: str) -> Sequence[str]:

@@ -118,7 +118,7 @@ def cells(targets: Sequence[Target], tasks: Mapping[str, Controls]) -> list[Cell
     """Expand `targets` into cells, in order; raise ConfigError for names that do not exist, and for cells that overlap."""
     found: list[Cell] = []
     for at, target in enumerate(targets):
-        where = f"targets[{at}]"
+        where = f"targets.{at}"
         named = {name: getattr(target, name) for name in DIMENSIONS[1:] if getattr(target, name)}
         by_task = target.task or _all_tasks(where, named, tasks)
         _check(where, by_task, named, tasks)
@@ -154,16 +154,20 @@ def spread(total: int, weights: Sequence[float]) -> list[int]:
 
 
 def _all_tasks(where: str, named: Mapping[str, Any], tasks: Mapping[str, Controls]) -> dict[str, float]:
-    wanted = {_CONTROL[name]: weights for name, weights in named.items() if name in _CONTROL}
+    wanted = {name: weights for name, weights in named.items() if name in _CONTROL}
+    spoken = named.get("language", {})
     found = {
         task: settings.rows_per_passage
         for task, settings in tasks.items()
         if settings.rows_per_passage
-        and all(set(weights) <= set(_every(settings, control)) for control, weights in wanted.items())
+        and all(set(weights) <= set(_known(settings, name, spoken)) for name, weights in wanted.items())
     }
     if not found:
+        known = {option for settings in tasks.values() for name in wanted for option in _known(settings, name, spoken)}
+        names = [option for weights in wanted.values() for option in weights]
+        odd = next((option for option in names if option not in known), names[0] if names else "")
         raise ConfigError(
-            f"{where}: no task of this config has all of {', '.join(n for w in named.values() for n in w)}",
+            f"{where}: no task of this config has all of {', '.join(names)}{did_you_mean(odd, known)}",
             fix="name the task, and names that it has",
         )
     return found
@@ -180,10 +184,9 @@ def _check(where: str, by_task: Mapping[str, float], named: Mapping[str, Any], t
             raise ConfigError(f"{where}.task: {task!r} has rows_per_passage: 0", fix="raise it: it writes no row")
         for name, weights in named.items():
             if name == "language":
-                for code in weights:
-                    languages.name(code)
+                _check_languages(where, task, weights, tasks[task])
                 continue
-            known = _every(tasks[task], _CONTROL[name])
+            known = _known(tasks[task], name, named.get("language", {}))
             for value in weights:
                 if value not in known:
                     raise ConfigError(
@@ -192,12 +195,21 @@ def _check(where: str, by_task: Mapping[str, float], named: Mapping[str, Any], t
                     )
 
 
-def _every(settings: Controls, control: str) -> list[str]:
-    """Return the names that a control has in any language."""
-    found = dict.fromkeys(getattr(settings, control))
-    for override in settings.by_language.values():
-        found |= dict.fromkeys(getattr(override, control) or ())
-    return list(found)
+def _check_languages(where: str, task: str, wanted: Iterable[str], settings: Controls) -> None:
+    for code in wanted:
+        languages.name(code)
+        if settings.query_languages and settings.cross_lingual is None and not settings.query_languages.get(code):
+            raise ConfigError(
+                f"{where}.language: task {task!r} writes in {', '.join(settings.query_languages)}, not in {code!r}",
+                fix=f"add it to tasks.{task}.query_languages",
+            )
+
+
+def _known(settings: Controls, name: str, spoken: Iterable[str]) -> list[str]:
+    """Return the names that a dimension has in all of the languages `spoken`, or in every language when there are none."""
+    control = _CONTROL[name]
+    each = [settings.options(control, code) for code in spoken or ("", *settings.by_language)]
+    return [option for option in each[0] if all(option in options for options in each)]
 
 
 def _check_apart(cells: Iterable[Cell]) -> None:

@@ -29,6 +29,9 @@ def test_groups_translations_and_counts_by_shard(tmp_path: Path) -> None:
     assert found.passages.tolist() == [[0, 0, 0, 1, 1, 0, 1], [0, 1, 0, 0, 0, 0, 0], [1, 0, 1, 0, 0, 1, 0]]
     with index.opened(tmp_path) as opened:
         assert opened.groups.tolist() == [3, 6, 4, 1, 5, 2, 0]
+        # Translations are one cluster, as near-copies are, and one document.
+        assert opened.clusters.tolist() == [0, 1, 2, 0, 0, 5, 6]
+        assert opened.take("document_id", np.arange(7)).tolist() == ["k", "d1", "m", "k", "k", "m", "d1"]
         key = census.key("k", 0, 1)
         assert [opened.translation(key, code) for code in ("en", "de", "fr", "es")] == ["one", "eins", "un", ""]
         # Cut into another number of passages: the first of the one need not say what the first of the other says.

@@ -82,9 +82,9 @@ def test_search_agrees_with_brute_force(blocks: tuple[int, int], monkeypatch: py
     positives = random.integers(0, 61, 23)
     clusters = np.minimum(np.arange(61), random.integers(0, 61, 61))
     clusters = clusters[clusters]
-    hits = PassageIndex(NoTexts(), vectors, clusters, np.zeros(61, np.int32), np.zeros(0, PARALLEL)).search(
-        queries, positives, top=10
-    )
+    hits = PassageIndex(
+        NoTexts(), vectors, clusters, np.zeros(61, np.int32), np.zeros(0, PARALLEL), np.zeros(1, bool)
+    ).search(queries, positives, top=10)
     scores = queries @ vectors.T.astype(np.float32)
     for at, positive in enumerate(positives):
         others = [row for row in range(61) if clusters[row] != clusters[positive]]
@@ -101,6 +101,8 @@ def test_an_equal_passage_is_no_rival() -> None:
     vectors = np.tile(vector / np.linalg.norm(vector), (700, 1)).astype(np.float16)
     queries = np.random.default_rng(4).normal(size=(50, 384))
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    passages = PassageIndex(NoTexts(), vectors, np.arange(700), np.zeros(700, np.int32), np.zeros(0, PARALLEL))
+    passages = PassageIndex(
+        NoTexts(), vectors, np.arange(700), np.zeros(700, np.int32), np.zeros(0, PARALLEL), np.zeros(1, bool)
+    )
     hits = passages.search(queries.astype(np.float32), np.arange(50), top=1)
     assert hits.rank.tolist() == [1] * 50

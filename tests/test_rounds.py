@@ -260,3 +260,13 @@ def test_a_preview_with_targets_shows_rows_of_their_cells(tmp_path: Path) -> Non
         rows = [one.row for one in previews.preview(made(tmp_path), 3, display)]
     assert len(rows) == 3
     assert {row["cell"].split("/")[:2][1] for row in rows} <= {"en", "de", "es"}
+
+
+def test_a_run_of_nothing_but_texts_has_no_ranks_and_a_card(tmp_path: Path) -> None:
+    settings = made(tmp_path, tasks={"sts": {"score": {"min_margin": None}}}, targets=[])
+    run(settings)
+    found = stats(tmp_path)
+    assert (found["tasks"].keys(), found["quantiles"]["rank"]) == ({"sts"}, {})
+    assert "rank of the positive" not in (tmp_path / "run/dataset/README.md").read_text()
+    assert found["scored_pairs"]["train"] == 2 * found["splits"]["train"]["rows"] > 0
+    assert runs.verify(settings)["rows"] == found["rows"]

@@ -56,13 +56,14 @@ def test_parts_add_up(total: int, weights: list[float], parts: list[int]) -> Non
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        ([{"task": "retreival", "rows": 1}], "targets[0].task: 'retreival' is not among the config's tasks; did you mean 'retrieval'?"),
-        ([{"task": "sts", "type": "keywords", "rows": 1}], "targets[0].type: task 'sts' has no type 'keywords'"),
-        ([{"difficulty": "doctor", "rows": 1}], "targets[0]: no task of this config has all of doctor"),
+        ([{"task": "retreival", "rows": 1}], "targets.0.task: 'retreival' is not among the config's tasks; did you mean 'retrieval'?"),
+        ([{"task": "sts", "type": "keywords", "rows": 1}], "targets.0.type: task 'sts' has no type 'keywords'"),
+        ([{"difficulty": "doctor", "rows": 1}], "targets.0: no task of this config has all of doctor"),
         ([{"task": "sts", "language": "deu", "rows": 1}], "unknown language 'deu'; did you mean 'de'?"),
         ([{"task": "sts", "rows": 5}, {"task": "sts", "language": "de", "rows": 1}], "a row could count for 'sts/de' and for 'sts'"),
         ([{"task": "sts", "language": "de", "rows": 5}, {"task": "sts", "difficulty": "phd", "rows": 1}], "for 'sts/*/*/phd' and for 'sts/de'"),
         ([{"task": "sts", "rows": 5}, {"task": "sts", "rows": 5}], "a row could count for 'sts' and for 'sts'"),
+        ([{"language": ["de", "fr"], "type": "sumary", "rows": 1}], "no task of this config has all of sumary; did you mean 'summary'?"),
         ([{"task": "sts", "rows": 0}], "targets.0.rows: input should be greater than or equal to 1"),
         ([{"task": {"sts": 0}, "rows": 1}], "targets.0.task: expected weights above 0"),
         ([{"task": ["sts", "sts"], "rows": 1}], "a name stands twice"),
@@ -73,6 +74,40 @@ def test_what_cannot_be_meant_is_refused(targets: list[dict[str, Any]], message:
     with pytest.raises(ConfigError) as error:
         config(targets)
     assert message in str(error.value)
+
+
+RIDDLES = {"retrieval": {"by_language": {"zh": {"types": {"riddle": {"definition": "a riddle"}, "summary": 1}}}}}
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ({"language": "zh", "type": "riddle"}, ""),
+        ({"language": "zh", "type": "summary"}, ""),
+        ({"type": "summary"}, ""),
+        ({"type": "riddle"}, "task 'retrieval' has no type 'riddle'"),
+        ({"language": "en", "type": "riddle"}, "task 'retrieval' has no type 'riddle'"),
+        ({"language": ["zh", "en"], "type": "riddle"}, "task 'retrieval' has no type 'riddle'"),
+        ({"language": "zh", "type": "keywords"}, "task 'retrieval' has no type 'keywords'"),
+        ({"type": "keywords"}, "task 'retrieval' has no type 'keywords'"),
+    ],
+)
+def test_a_name_must_be_one_in_each_language_that_a_row_may_have(target: dict[str, Any], message: str) -> None:
+    wanted = [{"task": "retrieval", "rows": 4, **target}]
+    if not message:
+        assert sum(cell.rows for cell in config(wanted, tasks=RIDDLES).cells) == 4
+    else:
+        with pytest.raises(ConfigError, match=message):
+            config(wanted, tasks=RIDDLES)
+
+
+def test_a_language_that_the_task_does_not_write_in_is_refused() -> None:
+    tasks = {"retrieval": {"query_languages": {"de": 1, "fr": 0}}}
+    for code in ("fi", "fr"):
+        with pytest.raises(ConfigError, match=f"task 'retrieval' writes in de, fr, not in '{code}'"):
+            config([{"language": code, "rows": 1}], tasks=tasks)
+    tasks["retrieval"]["cross_lingual"] = 0.5  # type: ignore[assignment]
+    assert config([{"language": "fi", "rows": 1}], tasks=tasks).cells == [Cell(1, "retrieval", "fi")]
 
 
 def test_a_budget_without_targets_is_refused() -> None:

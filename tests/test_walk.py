@@ -70,7 +70,7 @@ def test_each_kind_of_judge_is_there() -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_a_task_is_described(name: str) -> None:
     """Its section names each of its steps, its controls, and the settings that only it has."""
-    (section,) = re.findall(rf"^## {name}\n(.*?)(?=^## )", page("tasks.md"), re.M | re.S)
+    (section,) = re.findall(rf"^## {name}\n(.*?)(?=^## )", page("tasks.md"), re.MULTILINE | re.DOTALL)
     module = plugins.load("tasks", name)
     steps = [step.partition("/")[2] for step in module.steps(module.Settings())]
     own = [key for key in module.Settings.model_fields if key not in Controls.model_fields]
@@ -87,7 +87,7 @@ def types(task: str) -> list[str]:
 def test_a_task_has_controls_with_definitions(name: str) -> None:
     module, known = plugins.load("tasks", name), controls.defaults(name)
     settings = module.Settings()
-    assert module.Settings.TASK == name
+    assert name == module.Settings.TASK
     assert {*known} <= {*controls.CONTROLS, *module.Settings.ALSO}
     assert {*module.Settings.ALSO} <= {*known}
     for control, options in known.items():
@@ -116,11 +116,11 @@ CORPUS = {
 BASE = {
     "name": "example",
     "corpus": CORPUS,
-    "tasks": {name: {} for name in TASKS},
+    "tasks": {"retrieval": {}, "sts": {}},
     "engine": {"kind": "scripted"},
     "embedder": {"kind": "hashing"},
 }
-FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 STEERING = [text for kind, text in FENCED.findall(page("steering.md")) if kind == "yaml"]
 
 
@@ -144,7 +144,7 @@ def test_steering_has_examples_and_its_first_is_the_table_of_cells() -> None:
     assert len(STEERING) == 5
     assert [text.startswith("# refused") for text in STEERING].count(True) == 1
     cells = [cell for cell in example(STEERING[0]).cells if cell.task == "retrieval"]
-    table = re.findall(r"^\| `(retrieval/[^`]*)` \| (\d+) \|$", page("steering.md"), re.M)
+    table = re.findall(r"^\| `(retrieval/[^`]*)` \| (\d+) \|$", page("steering.md"), re.MULTILINE)
     assert [(cell.name, str(cell.rows)) for cell in cells] == table
 
 
@@ -168,7 +168,9 @@ def test_links_of_a_page_lead_somewhere(name: str) -> None:
         file = (DOCS / path).resolve() if path else DOCS / name
         assert file.exists(), target
         if anchor:
-            assert anchor in [slug(title) for title in re.findall(r"^#+ (.*)$", file.read_text("utf-8"), re.M)], target
+            assert anchor in [
+                slug(title) for title in re.findall(r"^#+ (.*)$", file.read_text("utf-8"), re.MULTILINE)
+            ], target
 
 
 def slug(title: str) -> str:
@@ -178,7 +180,7 @@ def slug(title: str) -> str:
 
 def test_the_example_of_a_task_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """docs/tasks.md, word for word: its files are written down and run, as a module that is no part of synth."""
-    files = re.findall(r"^`(mylab/\S+)`:\n\n```\w+\n(.*?)^```$", page("tasks.md"), re.M | re.S)
+    files = re.findall(r"^`(mylab/\S+)`:\n\n```\w+\n(.*?)^```$", page("tasks.md"), re.MULTILINE | re.DOTALL)
     assert [name for name, _ in files] == [
         "mylab/tasks/headline.py", "mylab/prompts/headline/controls.yaml", "mylab/prompts/headline/write.j2",
         "mylab/run.yaml",

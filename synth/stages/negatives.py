@@ -90,15 +90,16 @@ def choose(
     """Return which of the candidates, given flat and best first per query, become negatives: int64 [chosen], sorted.
 
     `query` is the place in `rows`, `row` the row in the index. The positive, its near-copies and passages of the same
-    text share a cluster, and are out; of any other cluster only the first may serve.
+    text share a cluster, and are out; of any other cluster only the first may serve. Prose is no hard negative of code.
     """
     cosine = np.nan_to_num(rows.column("cosine").to_numpy().astype(np.float32))
-    own = np.zeros(len(ok), np.int64)
-    own[ok] = passages.clusters[passages.rows_of(rows.column("passage_id").filter(pa.array(ok)).to_pylist())]
-    cluster = passages.clusters[row]
-    left = np.flatnonzero(ok[query] & (score < settings.max_positive_ratio * cosine[query]) & (cluster != own[query]))
+    positive = np.zeros(len(ok), np.int64)
+    positive[ok] = passages.rows_of(rows.column("passage_id").filter(pa.array(ok)).to_pylist())
+    cluster, own = passages.clusters[row], passages.clusters[positive[query]]
+    alike = passages.is_code(row) == passages.is_code(positive[query])
+    left = np.flatnonzero(ok[query] & (score < settings.max_positive_ratio * cosine[query]) & (cluster != own) & alike)
     if not settings.same_document:
-        documents = np.array(rows.column("document_id").to_pylist(), object)
+        documents = np.array(index.document_of(rows).to_pylist(), object)
         left = left[passages.take("document_id", row[left]) != documents[query[left]]]
     order = np.lexsort((left, cluster[left], query[left]))
     together = np.stack([query[left][order], cluster[left][order]])

@@ -120,3 +120,25 @@ def test_a_task_of_texts_needs_one_of_its_own(passages: PassageIndex, negatives:
     }
     found = mined(passages, own, minimum=3)
     assert (found["negatives"], found["reason"]) == (negatives, reason)
+
+
+def test_neither_a_translation_nor_prose_is_a_negative_of_code(tmp_path: Path) -> None:
+    texts = {
+        "Otters sleep.": {"parallel": "k"},
+        "Les loutres dorment.": {"parallel": "k", "language": "fr", "document_id": "d2"},
+        "Les loutres mangent.": {"language": "fr", "document_id": "d3"},
+        "def sleep(): ...": {"syntax": "python", "language": "und", "document_id": "d4"},
+        "def wake(): ...": {"syntax": "python", "language": "und", "document_id": "d5"},
+    }
+    rows = [embedded([1, 0], text=text, **{"document_id": "d1", **changes}) for text, changes in texts.items()]
+    index.write([embeddings(*rows)], tmp_path, threshold=0.8, ngram=5)
+    near = [(row, 0.5 - row / 100) for row in range(5)]
+    with index.opened(tmp_path) as passages:
+        asked = clusters(
+            clustered(query="1", passage="Otters sleep.", parallel="k", candidates=near[1:]),
+            clustered(query="2", passage="def sleep(): ...", document_id="d4", candidates=[*near[:3], near[4]]),
+        )
+        found = (
+            mine(asked, passages, settings=Negatives(), mining=frozenset({"retrieval"})).column("negatives").to_pylist()
+        )
+    assert found == [["Les loutres mangent."], ["def wake(): ..."]]
