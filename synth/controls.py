@@ -14,7 +14,8 @@ row's own seed.
 """
 
 import random
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -71,6 +72,7 @@ class Overrides(Strict):
     @classmethod
     def _drawable(cls, options: dict[str, Option] | None) -> dict[str, Option] | None:
         if options:
+            named(options)
             weighted({name: option.weight for name, option in options.items()})
         return options
 
@@ -148,6 +150,7 @@ class Controls(Strict):
     @classmethod
     def _drawable(cls, options: dict[str, Option]) -> dict[str, Option]:
         if options:
+            named(options)
             weighted({name: option.weight for name, option in options.items()})
         return options
 
@@ -177,6 +180,13 @@ class Controls(Strict):
     def definitions(self, control: str, language: str) -> dict[str, str]:
         """Return what each option's name means, for prompts."""
         return {name: option.definition for name, option in self.options(control, language).items()}
+
+
+def named(names: Iterable[Any]) -> None:
+    """Raise ValueError unless all names can stand in a cell's: `retrieval/de/*/phd`."""
+    for name in names:
+        if not re.fullmatch(r"[^/*\s](?:[^/*]{0,98}[^/*\s])?", str(name)):
+            raise ValueError(f"{str(name)!r:.110} is no name: 1 to 100 characters, without `/` and `*`")
 
 
 def weighted(weights: Mapping[Any, float]) -> None:

@@ -24,7 +24,7 @@ from synth.stages import personas, plan
 from synth.tasks import Unusable
 
 SAMPLE = 200
-"""Rows that are rendered to count tokens: enough for a mean within a few per cent."""
+"""Rows, at least, that are rendered to count tokens: enough for a mean within a few per cent."""
 PUBLISHED = {"Qwen3-32B, BF16, one H100": 2353.0}
 """Published total tokens/s (prompt and output), untuned; for an order of magnitude when nothing was measured."""
 
@@ -56,7 +56,7 @@ def estimate(config: Config, pipeline: Pipeline, run: Path, tokens_per_second: f
     counts, groups = _count(pipeline, run)
     order = [rounds.first(config)] if config.targets else []
     planner = plan.planner(
-        config, groups.census, [rounds.text(1, rows) for rows in order], groups.of, lambda key, language: ""
+        config, groups.census, [rounds.text(1, rows) for rows in order], groups.of, lambda key, language: "…"
     )
     languages: Counter[str] = Counter()
     tasks: Counter[str] = Counter()
@@ -67,8 +67,9 @@ def estimate(config: Config, pipeline: Pipeline, run: Path, tokens_per_second: f
         rows += planned.num_rows
         languages.update(planned.column("query_language").to_pylist())
         tasks.update(planned.column("task").to_pylist())
-        sample += planned.to_pylist()
-        sample = sorted(sample, key=lambda row: row["id"])[:SAMPLE]  # ids are hashes: the lowest are a fair draw
+        # All rows of the passages whose ids, which are hashes, are lowest: a fair draw, and what rows share is seen.
+        sample = sorted([*sample, *planned.to_pylist()], key=lambda row: row["passage_id"])
+        sample = [row for row in sample if row["passage_id"] <= sample[min(SAMPLE, len(sample)) - 1]["passage_id"]]
     count, counted_by = _counter(config)
     requests, prompt_tokens, output_tokens = _ask_sample(config, sample, count)
     scale = rows / max(1, len(sample))
@@ -164,13 +165,16 @@ def _ask_sample(config: Config, sample: list[dict[str, Any]], count: Callable[[s
 
     async def write_all() -> None:
         for row in sample:
+            # A translation that the corpus has is about as long as the passage.
+            row = {**row, "translation": row["translation"] and row["passage"]}
             ask = RowAsk(line, row["seed"])
             with contextlib.suppress(Unanswered, Unusable):  # what was asked by then counts all the same
                 await plugins.load("tasks", row["task"]).write(row, config.tasks[row["task"]], ask)
             asks.append(ask)
 
     asyncio.run(write_all())
-    asked = [asked for ask in asks for asked in ask.asked]
+    found = {key: asked for ask in asks for key, asked in zip(ask.keys, ask.asked, strict=False)}
+    asked = list(found.values())  # what rows share is asked once
     prompt = sum(
         count(message.content) + 4 for one in asked for message in one.request.messages
     )  # 4: a turn's own tokens

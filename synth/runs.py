@@ -74,8 +74,10 @@ def _in_rounds(
     """Run all stages to the last but one until there is nothing more to plan, then the last."""
     *steered, publish = built.stages
     folder, ran, later = config.folder, list[Stage](), False
+    rounds.check(folder, config, built.quota.fingerprint)
     while True:
         ran += local.run(steered, folder, display, stop, retry_failed=retry_failed and not later, grown=later)
+        store.check(folder / built.quota.folder, built.quota)
         following = quota.read(folder / built.quota.folder).get("next")
         if not following:
             break

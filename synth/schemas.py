@@ -116,7 +116,10 @@ PAIRS = pa.schema(
             "examples", _TEXTS, "worked answers that the prompts showed; equal in all rows, so Parquet stores them once"
         ),
         _field("requests", _TEXTS, "journal keys of the requests behind this row, in order"),
-        _field("prompt_tokens", pa.int32(), "of those requests, before any cache"),
+        _field(
+            "asked", pa.int32(), "number of them; one that rows of a passage share counts for the first of these rows"
+        ),
+        _field("prompt_tokens", pa.int32(), "of the requests that count, before any cache"),
         _field("output_tokens", pa.int32(), "of their answers"),
         *STATE,
     ]

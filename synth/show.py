@@ -20,7 +20,7 @@ from rich.text import Text
 
 from synth import store
 from synth.errors import ConfigError, StoreError
-from synth.figures import TRAIN, Step
+from synth.figures import SCORED, TRAIN, Step
 from synth.figures import funnel as steps_of
 from synth.plugins import did_you_mean
 from synth.schemas import stable_seed
@@ -74,7 +74,8 @@ def rows(
             fix=f"one of: {', '.join(known)}" if known else "none was rejected or failed here",
         )
     wanted = {name: value for name, value in (("status", status), ("reason", reason)) if value}
-    return _pick([folder / file.name for file in manifest.parts], wanted, id or "", number, seed)
+    parts = [folder / file.name for file in manifest.parts if not file.name.startswith(f"{SCORED}/")]
+    return _pick(parts, wanted, id or "", number, seed)
 
 
 def _pick(paths: list[Path], wanted: Mapping[str, str], id: str, number: int, seed: int) -> list[dict[str, Any]]:

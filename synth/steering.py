@@ -18,6 +18,22 @@ GROWTH, LEAST = 4, 25
 few rows must not order a corpus."""
 
 
+PILOT_SHARE, PILOT_ROWS, PILOT_REQUESTS, PILOT_TOKENS = 0.1, 1000, 5, 5000
+"""With a budget, the first round is this share of the targets, no more rows than these, and no more than the budget would
+pay for if a row took so many requests and tokens: what it does take is not known before. A cell that gets none is judged by
+its task's others."""
+
+
+def pilot(rows: int, cells: int, budget: Budget) -> int:
+    """Return how many of `rows` to plan before anything is known of what one costs."""
+    if not budget.is_limited:
+        return rows
+    limits = [rows, max(rows * PILOT_SHARE, cells), PILOT_ROWS]
+    limits += [budget.requests / PILOT_REQUESTS] if budget.requests else []
+    limits += [budget.tokens / PILOT_TOKENS] if budget.tokens else []
+    return max(1, int(min(limits)))
+
+
 @dataclass(frozen=True)
 class Spent:
     """What a run has cost so far."""
@@ -79,6 +95,8 @@ def decide(tallies: Sequence[Tally], budget: Budget, spent: Spent, rounds: int) 
         return _ended(f"budget spent: {rounds} rounds", why)
     scale, spending = _affordable({name: rows for name, (_, rows) in wanted.items()}, tallies, budget, spent)
     rows = {name: math.floor(rows * scale) for name, (_, rows) in wanted.items()}
+    if scale and spending == "nothing planned" and not any(rows.values()):
+        rows[max(wanted, key=lambda name: wanted[name][1])] = 1
     if not any(rows.values()):
         return _ended(f"budget spent: {spending}", why)
     return Decision({name: number for name, number in rows.items() if number}, "", {})
@@ -114,7 +132,9 @@ def _affordable(rows: Mapping[str, int], tallies: Sequence[Tally], budget: Budge
     for tally in tallies:
         planned[tally.cell.task] = planned.get(tally.cell.task, 0) + tally.planned
         asked[tally.cell.task] = asked.get(tally.cell.task, 0) + rows.get(tally.cell.name, 0)
-    done = sum(planned.values())
+    done, ordered = sum(planned.values()), sum(rows.values())
+    if not done:  # the pilot found no room: another one
+        return pilot(ordered, len(rows), budget) / ordered, "nothing planned"
 
     def costs(spent: Mapping[str, int]) -> float:
         mean = sum(spent.values()) / max(1, done)  # for a task that has no row yet

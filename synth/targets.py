@@ -35,6 +35,8 @@ def _weights(given: Any) -> Any:
     if isinstance(given, str):
         return {given: 1.0}
     if isinstance(given, list):
+        if odd := next((item for item in given if not isinstance(item, str)), None):
+            raise ValueError(f"expected names, got {odd!r}: weights are written as {{name: weight, …}}")
         if len(set(map(str, given))) < len(given):
             raise ValueError(f"a name stands twice in {given}")
         return dict.fromkeys(given, 1.0)
@@ -63,8 +65,8 @@ class Target(Strict):
     @field_validator("task", "language", "type", "difficulty", "length")
     @classmethod
     def _drawable(cls, weights: dict[str, float] | None) -> dict[str, float] | None:
-        if weights is not None and not all(0 < weight <= HEAVIEST for weight in weights.values()):
-            raise ValueError(f"expected weights above 0, up to {HEAVIEST:,}, got {weights}")
+        if weights is not None and not all(1 / HEAVIEST <= weight <= HEAVIEST for weight in weights.values()):
+            raise ValueError(f"expected weights from {1 / HEAVIEST:f} to {HEAVIEST:,}, got {weights}")
         return weights
 
 
@@ -135,9 +137,13 @@ def cells(targets: Sequence[Target], tasks: Mapping[str, Controls]) -> list[Cell
                 share *= weight
             shares.append(share)
         for combination, rows in zip(combined, spread(target.rows, shares), strict=True):
-            names = {name: value for name, (value, _) in zip(choices, combination, strict=True)}
-            if rows:
-                found.append(Cell(rows=rows, **names))
+            made = Cell(rows=rows, **{name: value for name, (value, _) in zip(choices, combination, strict=True)})
+            if not rows:
+                raise ConfigError(
+                    f"{where}: {target.rows} rows over {len(combined)} cells leave none for {made.name!r}",
+                    fix="raise `rows`, or name fewer values",
+                )
+            found.append(made)
     _check_apart(found)
     return found
 

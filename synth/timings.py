@@ -14,6 +14,7 @@ from synth.settings import fingerprint
 from synth.stage import Stage
 
 FILE = "timings.jsonl"
+_SUMS = {"seconds", "requests", "replayed", "prompt_tokens", "cached_tokens", "output_tokens"}
 
 
 def note(run: Path, stage: Stage, seconds: float, **more: Any) -> None:
@@ -34,14 +35,20 @@ def settings_of(stage: Stage) -> str:
 
 
 def read(run: Path) -> dict[str, dict[str, Any]]:
-    """Return the newest entry per fingerprint: the last one of the file, whatever the clock said; a torn line is skipped."""
-    found = {}
+    """Return the newest entry per fingerprint: the last one of the file, whatever the clock said; a torn line is skipped.
+
+    What a later round of a run with targets took is added to what the rounds before it did."""
+    found: dict[str, dict[str, Any]] = {}
     with contextlib.suppress(FileNotFoundError):
         for line in (run / FILE).read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 entry = json.loads(line)
                 if entry.get("whole", True):
-                    found[entry["fingerprint"]] = entry
+                    before = found.get(entry["fingerprint"], {}) if entry.get("adds") else {}
+                    found[entry["fingerprint"]] = {
+                        **entry,
+                        **{name: before[name] + entry[name] for name in _SUMS & before.keys() & entry.keys()},
+                    }
     return found
 
 

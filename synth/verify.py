@@ -23,7 +23,7 @@ from synth.errors import StoreError
 from synth.figures import PUBLISH, QUOTA, SCORED
 from synth.files import sha256
 from synth.ledger import File
-from synth.stage import Fold, Map, Stage
+from synth.stage import Fold, Map, Rounds, Stage
 
 _CHECKED = ("id", "positive", "rank", "passage_id", "negatives", "negative_ids", "negative_scores", "document_id")
 """Columns of the dataset that are looked into."""
@@ -101,6 +101,10 @@ def _origins(run: Path, stage: Stage, manifest: store.Manifest, sound: Mapping[s
     if any(one.name not in sound for one in stage.after):
         return
     wanted = store.inputs(run, stage)
+    if isinstance(wanted, dict) and list(wanted) != [file.name for file in manifest.files]:
+        why = " by its orders" if isinstance(stage, Rounds) else ""
+        yield f"{run / stage.folder}: it has {len(manifest.files)} shards, and should have {len(wanted)}{why}: go on with the run"
+        return
     for file in manifest.files:
         if file.made_from != ((wanted.get(file.name, file.made_from) if isinstance(wanted, dict) else wanted) or ""):
             before = ", ".join(repr(one.name) for one in stage.after)

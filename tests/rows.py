@@ -78,6 +78,7 @@ def pair(**changes: Any) -> dict[str, Any]:
         "model": "m",
         "examples": [],
         "requests": [],
+        "asked": 0,
         "prompt_tokens": 0,
         "output_tokens": 0,
         **STATE,

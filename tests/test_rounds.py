@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -11,9 +12,9 @@ import pytest
 import yaml
 from rich.console import Console
 
-from synth import config, pipeline, rounds, runs, show, store
+from synth import config, journal, pipeline, rounds, runs, show, store
 from synth import preview as previews
-from synth.errors import Stopped, StoreError
+from synth.errors import Stopped, StoreError, VerifyError
 from synth.executors import local
 from synth.progress import shown
 from synth.stages import quota
@@ -228,12 +229,65 @@ def test_a_damaged_file_of_orders_is_named(whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole / "run", tmp_path / "run")
     settings = made(tmp_path)
     (path,) = (tmp_path / "run").glob("rounds-*.json")
-    path.write_text("[{")
-    with pytest.raises(StoreError, match=r"rounds-.*cannot be read"):
+    text = path.read_text()
+    number = re.search(r"\d+,", text)
+    assert number
+    for damage in (
+        "[{", "[" * 100_000, "{}", '{"orders": [], "checksum": 1}',
+        text.replace(number[0], f"{int(number[0][:-1]) ^ 1},", 1), text.replace(number[0], "1e999,", 1),
+    ):  # fmt: skip
+        path.write_text(damage)
+        with pytest.raises(StoreError, match=r"rounds-.*damaged: its content is not what was written"):
+            run(settings)
+        assert not path.exists()
         run(settings)
-    path.unlink()
+        assert dataset(tmp_path) == dataset(whole)
+
+
+@pytest.mark.parametrize("name", ["quota.json", "surplus.parquet"])
+def test_damaged_counts_are_not_published(whole: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(whole / "run", tmp_path / "run")
+    settings = made(tmp_path)
+    (path,) = (tmp_path / "run").glob(f"quota-*/{name}")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    shutil.rmtree(tmp_path / "run" / "dataset")
+    with pytest.raises(StoreError, match=r"damaged"):
+        run(settings)
     run(settings)
     assert dataset(tmp_path) == dataset(whole)
+
+
+def test_verify_sees_that_rounds_are_missing_or_more(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole / "run", tmp_path / "run")
+    settings = made(tmp_path)
+    built = pipeline.build(settings)
+    rounds.add(settings.folder, settings, built.quota.fingerprint, {"retrieval/es/summary": 1})
+    with pytest.raises(VerifyError, match=r"shards, and should have .* by its orders: go on with the run"):
+        runs.verify(settings)
+    next((tmp_path / "run").glob("rounds-*")).unlink()
+    with pytest.raises(VerifyError, match="shards, and should have 3 by its orders: go on with the run"):
+        runs.verify(settings)
+
+
+def test_a_pilot_that_finds_no_room_is_followed_by_another(tmp_path: Path) -> None:
+    targets = [{"language": "tr", "rows": 4000}, {"language": "en", "rows": 100}]
+    run(made(tmp_path, targets=targets, budget={"requests": 20}))
+    found = stats(tmp_path)
+    assert found["targets"]["stop"].startswith("budget spent: ")
+    assert sum(found["spent"]["requests"].values()) <= 24
+
+
+def test_what_rows_share_counts_once(tmp_path: Path) -> None:
+    settings = made(tmp_path, tasks={"classification": {"rows_per_passage": 4, "types": {"label": 1}}}, targets=[])
+    with shown() as display:
+        estimated = runs.plan(settings, display)
+    run(settings)
+    with journal.opened(settings.folder) as answers:
+        asked = len(answers)
+    assert stats(tmp_path)["spent"]["requests"] == {"classification": asked}
+    assert 0.8 * asked < estimated.requests < 1.25 * asked
 
 
 def test_without_targets_there_is_one_round_and_no_file(tmp_path: Path) -> None:
@@ -267,6 +321,6 @@ def test_a_run_of_nothing_but_texts_has_no_ranks_and_a_card(tmp_path: Path) -> N
     run(settings)
     found = stats(tmp_path)
     assert (found["tasks"].keys(), found["quantiles"]["rank"]) == ({"sts"}, {})
-    assert "rank of the positive" not in (tmp_path / "run/dataset/README.md").read_text()
+    assert "rank of the positive in the corpus" not in (tmp_path / "run/dataset/README.md").read_text()
     assert found["scored_pairs"]["train"] == 2 * found["splits"]["train"]["rows"] > 0
     assert runs.verify(settings)["rows"] == found["rows"]

@@ -65,7 +65,7 @@ def test_parts_add_up(total: int, weights: list[float], parts: list[int]) -> Non
         ([{"task": "sts", "rows": 5}, {"task": "sts", "rows": 5}], "a row could count for 'sts' and for 'sts'"),
         ([{"language": ["de", "fr"], "type": "sumary", "rows": 1}], "no task of this config has all of sumary; did you mean 'summary'?"),
         ([{"task": "sts", "rows": 0}], "targets.0.rows: input should be greater than or equal to 1"),
-        ([{"task": {"sts": 0}, "rows": 1}], "targets.0.task: expected weights above 0"),
+        ([{"task": {"sts": 0}, "rows": 1}], "targets.0.task: expected weights from 0.000001 to 1,000,000"),
         ([{"task": ["sts", "sts"], "rows": 1}], "a name stands twice"),
         ([{"task": "sts", "topic": "x", "rows": 1}], "targets.0.topic: unknown key"),
     ],

@@ -75,7 +75,7 @@ def run(
             with contextlib.suppress(StoreError):  # a full disk is told of already
                 timings.note(folder, stage, time.monotonic() - started, whole=False)
             raise
-        timings.note(folder, stage, time.monotonic() - started, **totals)
+        timings.note(folder, stage, time.monotonic() - started, **({"adds": True} if grown else {}), **totals)
         ran.append(stage)
     return ran
 
@@ -235,6 +235,9 @@ def _fold(stage: Fold, run: Run) -> Mapping[str, float]:
     made_from = store.inputs(run.folder, stage)
     assert isinstance(made_from, str)
     total = sum(part.rows for part in store.finished(run.folder / stage.after[0].folder, stage.after[0]).parts)
+    for side in stage.after[1:]:
+        if isinstance(side, Fold):  # of other stages a fold reads shards, which are checked, or counts
+            store.check(run.folder / side.folder, side)
     with run.display(stage, total) as bar:
 
         def shards() -> Iterator[pa.Table]:

@@ -32,7 +32,7 @@ def stage(config: Config, after: Stage) -> Map:
             "order": list(config.filters),
             **{name: settings.model_dump(mode="json") for name, settings in config.filters.items()},
         },
-        version=2,
+        version=3,
         fn=partial(judge, filters=config.filters),
     )
 

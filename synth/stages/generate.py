@@ -118,6 +118,8 @@ async def _write(row: dict[str, Any], generator: Generator) -> dict[str, Any] | 
     _judge(generator, status, reason, detail)
     generator.trace(row, ask.asked)
     wordings = task.INSTRUCTIONS
+    # A passage is used from its first row on, so what its rows share is counted once.
+    paid = [one for one in ask.asked if not one.shared or row["ordinal"] == 0]
     return {
         **row,
         "instruction": pair.instruction or wordings[stable_seed("instruction", row["id"]) % len(wordings)],
@@ -136,8 +138,9 @@ async def _write(row: dict[str, Any], generator: Generator) -> dict[str, Any] | 
         "model": generator.line.settings.model,
         "examples": ask.examples,
         "requests": ask.keys,
-        "prompt_tokens": sum(one.response.prompt_tokens for one in ask.asked),
-        "output_tokens": sum(one.response.output_tokens for one in ask.asked),
+        "asked": len(paid),
+        "prompt_tokens": sum(one.response.prompt_tokens for one in paid),
+        "output_tokens": sum(one.response.output_tokens for one in paid),
         "status": status,
         "reason": reason,
         "detail": detail,

@@ -19,6 +19,7 @@ def stage(config: Config, after: Stage) -> Fold:
         does="make passages searchable",
         after=(after,),
         writes=index.INDEX,
+        version=2,
         settings={"threshold": NEAR, "ngram": NGRAM},
         fn=build,
         columns=index.COLUMNS,

@@ -26,7 +26,7 @@ def stage(config: Config, after: Stage, passages: Stage) -> Map:
         after=(after, passages),
         writes=MINED,
         settings={**config.negatives.model_dump(mode="json"), "mining": sorted(mining)},
-        version=2,
+        version=3,
         open=partial(_open, passages=passages),
         fn=partial(mine, settings=config.negatives, mining=mining),
     )

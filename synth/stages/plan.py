@@ -8,7 +8,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -133,12 +133,17 @@ def _ordered(
     running: Sequence[Mapping[str, Any]], groups: Sequence[int], planner: Planner, round_: int, shard: int
 ) -> list[Slot]:
     assert planner.allotment is not None
+
+    @cache
+    def passages(task: str, wanted: int) -> list[int]:
+        """Return the passages of a group, by hash: a round that needs few rows takes them from anywhere in the shard."""
+        fitting = [at for at, group in enumerate(groups) if group == wanted]
+        return sorted(fitting, key=lambda at: stable_seed("slot", planner.seed, task, running[at]["id"]))
+
     found: list[Slot] = []
     for share in planner.allotment.shares(round_, shard):
         cell = planner.allotment.cells[share.cell]
-        fitting = [at for at, group in enumerate(groups) if group == share.group]
-        # By hash, so that a round that needs few rows takes them from anywhere in the shard.
-        fitting.sort(key=lambda at: stable_seed("slot", planner.seed, cell.task, running[at]["id"]))
+        fitting = passages(cell.task, share.group)
         for slot in range(share.start, share.start + share.rows):
             ordinal, place = divmod(slot, len(fitting))
             found.append((fitting[place], cell.task, ordinal, cell))

@@ -46,8 +46,8 @@ def stage(config: Config, after: Stage, quota: Stage, before: Sequence[Stage], h
     def fn(shards: Iterator[pa.Table], workspace: Workspace) -> Mapping[str, int]:
         manifests = [store.finished(workspace.of(stage), stage) for stage in (*earlier, after)]
         counted = json.loads((workspace.of(quota) / "quota.json").read_text(encoding="utf-8"))
-        surplus = store.read_part(workspace.of(quota) / "surplus.parquet").column("id").to_pylist()
-        over = (_without(shard, set(surplus)) for shard in shards) if surplus else shards
+        surplus = set(store.read_part(workspace.of(quota) / "surplus.parquet").column("id").to_pylist())
+        over = (_without(shard, surplus) for shard in shards) if surplus else shards
         kept_out = _Benchmarks.of(config, workspace, hashes, earlier)
         return _publish(config, facts, over, manifests, counted, kept_out, workspace.folder)
 
@@ -222,6 +222,8 @@ class _Shards:
         self._close()
 
     def add(self, rows: pa.Table) -> None:
+        if not rows.num_rows:
+            return
         self._waiting.append(rows)
         self._rows += rows.num_rows
         if sum(table.num_rows for table in self._waiting) >= self._group:

@@ -50,7 +50,7 @@ def stage(config: Config, after: Stage, passages: Stage, generated: Stage, order
             "query_language",
             "status",
             "reason",
-            "requests",
+            "asked",
             "prompt_tokens",
             "output_tokens",
         ),
@@ -82,7 +82,7 @@ def fold(
             pa.table(
                 {
                     "task": rows.column("task"),
-                    "requests": pc.list_value_length(rows.column("requests")),
+                    "requests": rows.column("asked"),
                     "tokens": pc.add(rows.column("prompt_tokens"), rows.column("output_tokens")),
                 }
             )

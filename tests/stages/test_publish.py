@@ -79,6 +79,7 @@ def mined(number: int, **changes: Any) -> dict[str, Any]:
         "templates": "abc123",
         "model": "toy-model",
         "requests": ["r1", "r2"],
+        "asked": 2,
         "prompt_tokens": 40,
         "output_tokens": 8,
         "status": "ok",
