@@ -2,8 +2,9 @@
 
     python bench/steer.py [--rows 100000] [--folder outputs/bench-steer]
 
-The corpus is made by rule: sentences of examples/world, put together anew, in all its languages; translations that stay
-translations; functions under other names. The engine answers by rule, and its acceptance differs from cell to cell: it is
+The corpus is made by rule: sentences of examples/world, put together anew, in all its languages, with a third of their words
+exchanged for others of the language, so that no two are alike; versions that pass for translations; functions under other
+names. The engine answers by rule, and its acceptance differs from cell to cell: it is
 told to answer junk at times, it asks the same kind of question whatever type it is asked for, and it copies. So a run that
 took what comes would miss the mix, by how much is the first figure: the accepted rows of the first round, which plans the
 mix itself. The second is what the rounds make of it. Both are total variation distances from the targets' shares.
@@ -26,9 +27,11 @@ from synth.progress import shown
 from synth.steering import distance
 from synth.stop import Stop
 
+WORD = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]{2}|[\u0900-\u0dff]{3,}|[^\W\d_\u3040-\u30ff\u4e00-\u9fff]{3,}")
+"""What is exchanged; of Chinese and Japanese, two characters."""
 WORLD = Path("examples/world/corpus")
 DOCUMENTS = 36_000
-"""Documents of prose per 100,000 rows: room for the rows of the rarest language, and a few rows from each passage."""
+"""Documents of prose per 100,000 rows; four times the share for English, of which most rows are asked for."""
 FUNCTIONS = 12_000
 
 
@@ -57,8 +60,8 @@ def scaled(folder: Path, corpus: Path, rows: int) -> config.Config:
         "name": f"steer-{rows}",
         "outputs": str(folder),
         "engine": {"kind": "scripted", "in_flight": 512, "junk": 0.1},
-        "embedder": {"kind": "hashing", "dimensions": 128},
-        "score": {"max_rank": 50, "candidates": 20},
+        "embedder": {"kind": "hashing", "dimensions": 256},
+        "score": {"max_rank": 200, "candidates": 20},
         "shard_rows": 1000,
     }
     raw["corpus"]["path"] = str(corpus)
@@ -91,14 +94,21 @@ def prose(draw: random.Random, number: int) -> list[dict[str, Any]]:
             else:
                 single[row["language"]].append(sentence)
     made = []
+    words = {
+        language: sorted({word for text in found for word in WORD.findall(text)}) for language, found in single.items()
+    }
+
+    def other(text: str, language: str) -> str:
+        return WORD.sub(lambda word: draw.choice(words[language]) if draw.random() < 0.35 else word[0], text)
+
     for language, found in sorted(single.items()):
-        for at in range(number // 12):
-            text = " ".join(draw.sample(found, min(6, len(found))))
+        for at in range(number // 12 * (4 if language == "en" else 1)):
+            text = " ".join(other(sentence, language) for sentence in draw.sample(found, min(6, len(found))))
             made.append(row_of(f"{language}-{at}", language, text, ""))
     for at in range(number // 30):
         chosen = draw.sample(sorted(parallel), 5)
         for language in sorted(parallel[chosen[0]]):
-            text = " ".join(parallel[place][language] for place in chosen)
+            text = " ".join(other(parallel[place][language], language) for place in chosen)
             made.append(row_of(f"p{at}-{language}", language, text, f"p{at}"))
     return made
 

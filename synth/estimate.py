@@ -147,7 +147,7 @@ def with_personas(passages: pa.Table, config: Config) -> pa.Table:
     ).append_column("embedding", pa.array([[]] * passages.num_rows, pa.list_(pa.float16())))
 
 
-class _Nowhere:
+class Nowhere:
     """A journal that remembers nothing."""
 
     def get(self, key: str) -> None:
@@ -160,7 +160,7 @@ class _Nowhere:
 def _ask_sample(config: Config, sample: list[dict[str, Any]], count: Callable[[str], int]) -> tuple[int, int, int]:
     """Write the sample with the scripted engine; return its requests, prompt tokens and output tokens."""
     engine = scripted.ScriptedEngine(scripted.Settings(kind="scripted"))
-    line = Line(engine, config.engine, prompts.load(config.prompts), _Nowhere())  # type: ignore[arg-type]
+    line = Line(engine, config.engine, prompts.load(config.prompts), Nowhere())  # type: ignore[arg-type]
     asks = []
 
     async def write_all() -> None:

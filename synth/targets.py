@@ -75,7 +75,7 @@ class Budget(Strict):
     fit what is left by what rows have cost so far, and the first is then a small one, to learn that."""
 
     requests: int | None = Field(None, ge=1)
-    """Requests to the engine, those answered out of the journal included."""
+    """Different requests to the engine, those answered out of the journal included."""
     tokens: int | None = Field(None, ge=1)
     """Tokens of prompts and answers, before any prefix cache."""
     hours: float | None = Field(None, gt=0)

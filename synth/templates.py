@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from synth import census, headers, plugins, prompts, schemas
 from synth.ask import Asked, Line, RowAsk, Unanswered
 from synth.config import Config
-from synth.engines import Response, scripted
+from synth.engines import scripted
 from synth.errors import ConfigError
-from synth.estimate import with_personas
+from synth.estimate import Nowhere, with_personas
 from synth.plugins import did_you_mean
 from synth.prompts import Prompts
 from synth.settings import Strict, parse
@@ -152,7 +152,7 @@ def asked(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[Rendered]:
     """Render all steps of planned rows (of schemas.PLAN); the scripted engine answers them."""
     engine = scripted.ScriptedEngine(scripted.Settings(kind="scripted"))
     written_by = prompts.load(config.prompts)
-    line = Line(engine, config.engine, written_by, _Nowhere(), seed=config.seed)  # type: ignore[arg-type]
+    line = Line(engine, config.engine, written_by, Nowhere(), seed=config.seed)  # type: ignore[arg-type]
 
     async def one(row: Mapping[str, Any]) -> Rendered:
         ask, ended = RowAsk(line, row["seed"]), ""
@@ -168,16 +168,6 @@ def asked(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[Rendered]:
         return [await one(row) for row in rows]
 
     return asyncio.run(all_of_them())
-
-
-class _Nowhere:
-    """A journal that remembers nothing."""
-
-    def get(self, key: str) -> None:
-        return None
-
-    async def put(self, key: str, response: Response) -> None:
-        return None
 
 
 _FEW = 50

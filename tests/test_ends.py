@@ -178,7 +178,8 @@ def test_json_has_the_account(killer: Killer, whole: dict[str, bytes]) -> None:
     process = start(killer.folder / "undisturbed.yaml")
     out, _ = process.communicate(timeout=60)
     account = json.loads(out)["account"]
-    assert account["planned"] == 48
+    assert account["planned"] > 30
+    assert account["written"] == 30
     assert account["planned"] == account["written"] + sum(account["rejected"].values())
     assert account["failed"] == {}
     assert store.manifest(config.load(killer.folder / "undisturbed.yaml").folder / "dataset") is not None

@@ -57,10 +57,12 @@ class ScriptedEngine:
         return Response(text, "stop", prompt, 0, len(text.split()))
 
 
-_WORD = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]{2,5}|[^\W\u3040-\u30ff\u4e00-\u9fff]{4,}")
-"""Of Chinese and Japanese, a few characters: they are written without spaces."""
-_PASSAGE_WORDS = 8
-"""A paragraph of fewer words is an instruction, and nothing to write about."""
+_WORD = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]{2,5}|[\u0900-\u0dff]{4,}|[^\W\u3040-\u30ff\u4e00-\u9fff]{4,}")
+"""Of Chinese and Japanese, a few characters: they are written without spaces. Vowel signs of India are no `\\w`."""
+_TOGETHER = 8
+"""Words to choose from."""
+_TEXT = re.compile(r"\w+:\n(.*?)(?:\n\n|\Z)", re.DOTALL)
+"""How a turn begins that has a text: `Passage:`, `Text:`, `Code:`."""
 
 
 @cache
@@ -98,20 +100,21 @@ def _fill(schema: dict[str, Any], request: Request, draw: random.Random) -> Any:
 
 
 def _question(turn: str, draw: random.Random) -> str:
-    """Ask about four long words that stand together in the passage, and three nouns; where there is no passage, of seven
-    nouns, so that no two questions are alike."""
+    """Ask about four long words that stand together in the text, and three nouns; where there is no text, of seven nouns, so
+    that no two questions are alike."""
     named = _named().findall(turn)
     frame, nouns = _vocabulary()[named[-1] if named else "English"]
-    words = _words(turn, draw, _PASSAGE_WORDS)
-    told = sorted(words, key=len, reverse=True)[:4] if len(words) == _PASSAGE_WORDS else []
+    words = _words(turn, draw, _TOGETHER)
+    told = sorted(words, key=len, reverse=True)[:4] if len(words) == _TOGETHER or _TEXT.match(turn) else []
     if named or not told:
         told += draw.sample(nouns, 3 if told else 7)
     return frame.format(" ".join(told))
 
 
 def _words(turn: str, draw: random.Random, number: int) -> list[str]:
-    """Return so many words, of four letters and more, that follow one another in the longest paragraph."""
-    paragraph = max((re.sub(r"^[^\n]*:\n", "", part) for part in turn.split("\n\n")), key=len)
-    words = _WORD.findall(paragraph) or ["nothing"]
+    """Return so many words, of four letters and more, that follow one another in what the turn is about: the text that it
+    begins with, else its longest paragraph."""
+    text = _TEXT.match(turn)
+    words = _WORD.findall(text[1] if text else max(turn.split("\n\n"), key=len)) or ["nothing"]
     start = draw.randrange(max(1, len(words) - number))
     return words[start : start + number]
