@@ -61,7 +61,9 @@ def scaled(folder: Path, corpus: Path, rows: int) -> config.Config:
         "outputs": str(folder),
         "engine": {"kind": "scripted", "in_flight": 512, "junk": 0.1},
         "embedder": {"kind": "hashing", "dimensions": 256},
-        "score": {"max_rank": 200, "candidates": 20},
+        # Documents that were put together of the same sentences rank above each other: the round trip would reject most.
+        "score": {"max_rank": None, "candidates": 20},
+        "negatives": {"per_query": 3, "minimum": 0},
         "shard_rows": 1000,
     }
     raw["corpus"]["path"] = str(corpus)
