@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from synth.targets import Budget, Cell
+from synth.targets import Budget, Cell, spread
 
 PRIOR = 10
 """A cell's acceptance is measured on its own rows and on so many imagined ones of its task's: of few rows of its own, a
@@ -93,10 +93,13 @@ def decide(tallies: Sequence[Tally], budget: Budget, spent: Spent, rounds: int) 
         return Decision({}, "corpus used up" if used_up else "given up", why)
     if rounds >= budget.rounds:
         return _ended(f"budget spent: {rounds} rounds", why)
-    scale, spending = _affordable({name: rows for name, (_, rows) in wanted.items()}, tallies, budget, spent)
-    rows = {name: math.floor(rows * scale) for name, (_, rows) in wanted.items()}
-    if scale and spending == "nothing planned" and not any(rows.values()):
-        rows[max(wanted, key=lambda name: wanted[name][1])] = 1
+    rows, spending = {name: rows for name, (_, rows) in wanted.items()}, ""
+    if any(tally.planned for tally in tallies):
+        scale, spending = _affordable(rows, tallies, budget, spent)
+        rows = {name: math.floor(number * scale) for name, number in rows.items()}
+    else:  # the pilot found no room, and what a row costs is still not known: another one
+        parts = spread(pilot(sum(rows.values()), len(rows), budget), list(rows.values()))
+        rows = dict(zip(rows, parts, strict=True))
     if not any(rows.values()):
         return _ended(f"budget spent: {spending}", why)
     return Decision({name: number for name, number in rows.items() if number}, "", {})
@@ -132,9 +135,7 @@ def _affordable(rows: Mapping[str, int], tallies: Sequence[Tally], budget: Budge
     for tally in tallies:
         planned[tally.cell.task] = planned.get(tally.cell.task, 0) + tally.planned
         asked[tally.cell.task] = asked.get(tally.cell.task, 0) + rows.get(tally.cell.name, 0)
-    done, ordered = sum(planned.values()), sum(rows.values())
-    if not done:  # the pilot found no room: another one
-        return pilot(ordered, len(rows), budget) / ordered, "nothing planned"
+    done = sum(planned.values())
 
     def costs(spent: Mapping[str, int]) -> float:
         mean = sum(spent.values()) / max(1, done)  # for a task that has no row yet

@@ -135,11 +135,12 @@ def test_killed_after_an_order_was_written_it_goes_on_with_that_order(
 ) -> None:
     settings = made(tmp_path)
 
-    def killed(*_: Any) -> None:
-        add(*args_of(_))
+    add = rounds.add
+
+    def killed(*given: Any) -> None:
+        add(*given)
         raise KeyboardInterrupt
 
-    add, args_of = rounds.add, lambda given: given
     with monkeypatch.context() as patched:
         patched.setattr(rounds, "add", killed)
         with pytest.raises(KeyboardInterrupt):
@@ -164,8 +165,8 @@ def test_a_changed_filter_begins_the_rounds_anew_and_asks_only_what_is_new(whole
     shutil.copytree(whole / "run", tmp_path / "run")
     changed = made(tmp_path, filters={"type": False})
     run(changed)
-    again = made(tmp_path / "fresh" if (tmp_path / "fresh").mkdir() is None else tmp_path, filters={"type": False})
-    run(again)
+    (tmp_path / "fresh").mkdir()
+    run(made(tmp_path / "fresh", filters={"type": False}))
     assert dataset(tmp_path) == dataset(tmp_path / "fresh")
 
 
@@ -324,3 +325,6 @@ def test_a_run_of_nothing_but_texts_has_no_ranks_and_a_card(tmp_path: Path) -> N
     assert "rank of the positive in the corpus" not in (tmp_path / "run/dataset/README.md").read_text()
     assert found["scored_pairs"]["train"] == 2 * found["splits"]["train"]["rows"] > 0
     assert runs.verify(settings)["rows"] == found["rows"]
+    shown_rows = runs.rows(settings, "publish", number=1000)  # the graded pairs are no rows of it
+    assert {row["task"] for row in shown_rows} == {"sts"}
+    assert len(shown_rows) == found["rows"]
