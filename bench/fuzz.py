@@ -103,10 +103,10 @@ def journals(data: bytes) -> None:
         # Headers are hard to guess: by its first byte, an input is the file, or changes a good one.
         file.write_bytes(data[1:] if data[:1] < b"\x40" else _changed(data[1:]))
         with contextlib.suppress(StoreError), journal.opened(Path(folder)) as opened:
-            opened.get("00" * 16)
-            opened.get("01" * 16)
+            asyncio.run(opened.get("00" * 16))
+            asyncio.run(opened.get("01" * 16))
             asyncio.run(opened.put("02" * 16, Response("{}", "stop")))
-            assert opened.get("02" * 16) == Response("{}", "stop")
+            assert asyncio.run(opened.get("02" * 16)) == Response("{}", "stop")
 
 
 def _changed(data: bytes) -> bytes:

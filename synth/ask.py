@@ -24,7 +24,7 @@ from synth.tasks import Answer
 class Answers(Protocol):
     """Where answers are kept: the journal, or nothing."""
 
-    def get(self, key: str) -> Response | None: ...
+    async def get(self, key: str) -> Response | None: ...
 
     async def put(self, key: str, response: Response) -> None: ...
 
@@ -72,6 +72,8 @@ class RowAsk:
 
     line: Line
     seed: int
+    prefix: str = ""
+    """See Request.prefix."""
     asked: list[Asked] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
 
@@ -83,10 +85,10 @@ class RowAsk:
         seed = stable_seed(
             *(("shared", self.line.seed, share) if share else (self.seed,)), step, 0 if share else len(self.keys)
         )
-        request = Request(messages, schema_of(answer), self.line.settings.sampling, seed)
+        request = Request(messages, schema_of(answer), self.line.settings.sampling, seed, self.prefix)
         key = request.key(self.line.settings.identity)
         self.keys.append(key)
-        response = self.line.journal.get(key)
+        response = await self.line.journal.get(key)
         fresh = response is None and key not in self.line.pending
         if response is None:
             response = await self._shared(key, request)

@@ -150,7 +150,7 @@ def with_personas(passages: pa.Table, config: Config) -> pa.Table:
 class Nowhere:
     """A journal that remembers nothing."""
 
-    def get(self, key: str) -> None:
+    async def get(self, key: str) -> None:
         return None
 
     async def put(self, key: str, response: Response) -> None:

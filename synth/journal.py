@@ -75,7 +75,7 @@ class Journal:
         (number,) = self._reader.execute("SELECT count(*) FROM answers").fetchone()
         return int(number)
 
-    def get(self, key: str) -> Response | None:
+    async def get(self, key: str) -> Response | None:
         """Return the answer to the request with this key, or null when it was never answered, or is damaged."""
         with _as_store_error(self._path):
             found = self._reader.execute("SELECT body FROM answers WHERE key = ?", (bytes.fromhex(key),)).fetchone()

@@ -95,8 +95,9 @@ class Map(Stage):
     """Opens what `fn` needs (a model, an index), once per worker."""
     same_rows: bool = True
     """Whether `fn` returns the ids it was given, in order. The executor checks it on every shard."""
-    rows_ahead: int = 0
-    """For coroutine functions: keep shards running until this many input rows are under way."""
+    rows_ahead: Callable[[Any], int] = lambda resource: 0
+    """For coroutine functions: given the open resource, for how many input rows shards should be under way. Asked again
+    and again."""
     judge: Callable[[Mapping[str, int]], None] = lambda counts: None
     """Told the counts of all shards before the stage is called finished; may raise to say that it must not be."""
 

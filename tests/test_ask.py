@@ -39,6 +39,9 @@ class Canned:
 
 
 class Memory(dict[str, Response]):
+    async def get(self, key: str) -> Response | None:  # type: ignore[override]
+        return dict.get(self, key)
+
     async def put(self, key: str, response: Response) -> None:
         self[key] = response
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -9,6 +10,9 @@ from pydantic import Field
 
 from synth.prompts import Message
 from synth.settings import KindSettings, Strict
+
+AT_ONCE = 128
+"""Requests to have under way where an engine does not say."""
 
 
 class Sampling(Strict):
@@ -32,8 +36,8 @@ class EngineSettings(KindSettings):
     """Arguments of the model's chat template, e.g. {enable_thinking: false} for Qwen3."""
     deadline: float = Field(1800, gt=0)
     """Seconds that a request may take in all, waiting and retries included; then its row fails as `deadline`."""
-    in_flight: int = Field(128, ge=1)
-    """Rows under way at once. About twice what the engine computes at once keeps it busy."""
+    in_flight: int | None = Field(None, ge=1)
+    """Rows under way at once, at most. Without it, as many as keep the engine busy, which it finds out itself."""
 
     @property
     def identity(self) -> str:
@@ -49,6 +53,9 @@ class Request:
     """JSON schema of the answer, as a string: equal strings are compiled once by the engine."""
     sampling: Sampling
     seed: int
+    prefix: str = ""
+    """Requests with the same one begin alike (they are about one passage): best answered by the same cache. Shapes no
+    answer, and is in no key."""
 
     def key(self, engine: str) -> str:
         """Hash everything that shapes the answer to 32 hex digits: the journal's key. `engine` is EngineSettings.identity."""
@@ -84,5 +91,21 @@ class RequestFailed(Exception):
 
 
 class Engine(Protocol):
+    """One method; an engine that knows more of itself has two more, which `capacity` and `counters` ask for."""
+
     async def complete(self, request: Request) -> Response:
         """Answer one request. Raises RequestFailed when just this one cannot be answered, ModelError when none can."""
+
+
+def capacity(engine: Engine) -> int:
+    """How many requests an engine should have at once to be busy, and no more: its property `capacity`, which may change
+    from one moment to the next, or AT_ONCE."""
+    found: int = getattr(engine, "capacity", AT_ONCE)
+    return found
+
+
+def counters(engine: Engine) -> Mapping[str, float]:
+    """What an engine has counted since it was opened: what its method `counters` returns, or nothing. In use are
+    `prefix_cache_queries` and `prefix_cache_hits`: prompt tokens looked for in the prefix cache, and found (vLLM's names)."""
+    count = getattr(engine, "counters", None)
+    return count() if count else {}

@@ -21,7 +21,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Literal
 
 import httpx
@@ -101,6 +101,13 @@ class ServerEngine:
         self._echoes = self._reached = False
         self._missing_since: float | None = None
         self._dead: ModelError | None = None
+
+    @property
+    def capacity(self) -> int:
+        return self._settings.in_flight or 128
+
+    def counters(self) -> Mapping[str, float]:
+        return {}
 
     async def complete(self, request: Request) -> Response:
         """Answer one request. Raises RequestFailed or ModelError, as the top of this file says."""
@@ -202,7 +209,7 @@ class ServerEngine:
             base_url=self._settings.url,
             headers={"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {}),
             timeout=httpx.Timeout(None, connect=min(CONNECTING, self._settings.timeout / 2)),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=self._settings.in_flight),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=self.capacity),
             follow_redirects=False,  # the key is for this server only
         )
         try:

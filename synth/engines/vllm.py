@@ -12,7 +12,7 @@ import os
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -143,6 +143,7 @@ class VllmEngine:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.capacity = 2 * settings.max_num_seqs
         self._inbox: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._pending: dict[str, _Asked] = {}
         self._suspects: deque[_Asked] = deque()
@@ -153,6 +154,9 @@ class VllmEngine:
         self._ready.wait()
         if self._dead is not None:
             raise self._dead
+
+    def counters(self) -> Mapping[str, float]:
+        return {}
 
     async def complete(self, request: Request) -> Response:
         if self._dead is not None:

@@ -206,10 +206,12 @@ async def _concurrently(
     """
     running: dict[asyncio.Future[pa.Table], tuple[int, pa.Table]] = {}
     waiting = iter(missing)
-    stop, ahead = shards.run.stop, max(1, shards.stage.rows_ahead)
+    stop = shards.run.stop
     try:
         while True:
-            while not stop.requested and sum(max(1, rows.num_rows) for _, rows in running.values()) < ahead:
+            while not stop.requested and sum(max(1, rows.num_rows) for _, rows in running.values()) < max(
+                1, shards.stage.rows_ahead(resource)
+            ):
                 if (index := next(waiting, None)) is None:
                     break
                 rows = await asyncio.to_thread(shards.read, index)

@@ -9,12 +9,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth import journal, plugins, prompts
+from synth import engines, journal, plugins, prompts
 from synth.ask import Asked, Line, RowAsk, Unanswered
 from synth.config import Config
 from synth.engines import Response
 from synth.errors import BudgetError, Stopped
 from synth.schemas import FAILED, OK, PAIRS, REJECTED, stable_seed, table
+from synth.slots import Slots
 from synth.stage import Map, Progress, Stage, Workspace
 from synth.tasks import Pair, Unusable
 
@@ -28,7 +29,7 @@ class Generator:
 
     config: Config
     line: Line
-    slots: asyncio.Semaphore
+    slots: Slots
     progress: Progress
     templates: dict[str, str]
     rows: int = 0
@@ -54,7 +55,7 @@ def stage(config: Config, after: Stage) -> Map:
         settings={"engine": engine, "templates": hashes},
         open=partial(_open, config=config, written_by=written_by, hashes=hashes),
         fn=generate,
-        rows_ahead=2 * config.engine.in_flight,  # type: ignore[attr-defined]
+        rows_ahead=lambda generator: 2 * generator.slots.limit(),
         judge=partial(within_budget, most=config.max_failed),
     )
 
@@ -72,8 +73,10 @@ def _open(
     kind = plugins.load("engines", config.engine.kind)
     with journal.opened(workspace.run) as answers, kind.open(config.engine) as engine:
         line = Line(engine, config.engine, written_by, answers, workspace.stop, answered, config.seed)  # type: ignore[arg-type]
-        slots = asyncio.Semaphore(config.engine.in_flight)  # type: ignore[attr-defined]
+        most = config.engine.in_flight  # type: ignore[attr-defined]
+        slots = Slots(lambda: min(most or engines.capacity(engine), engines.capacity(engine)))
         yield Generator(config, line, slots, workspace.progress, hashes)
+        workspace.progress.advance(0, 0, **engines.counters(engine))
 
 
 async def generate(plans: pa.Table, generator: Generator) -> pa.Table:
@@ -103,7 +106,7 @@ async def generate(plans: pa.Table, generator: Generator) -> pa.Table:
 async def _write(row: dict[str, Any], generator: Generator) -> dict[str, Any] | None:
     """Write one row; null when it was stopped between two questions."""
     task, settings = plugins.load("tasks", row["task"]), generator.config.tasks[row["task"]]
-    ask = RowAsk(generator.line, row["seed"])
+    ask = RowAsk(generator.line, row["seed"], row["passage_id"])
     pair, status, reason, detail = Pair(query="", positive=row["passage"], written=()), OK, None, None
     try:
         pair = await task.write(row, settings, ask)

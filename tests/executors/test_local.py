@@ -139,7 +139,7 @@ def test_a_coroutine_keeps_several_shards_under_way_and_their_order(tmp_path: Pa
         return double(rows, None)
 
     first = source(*(numbers(n) for n in range(6)))
-    second = doubled(first, fn=waits_for_the_next_two, rows_ahead=3)
+    second = doubled(first, fn=waits_for_the_next_two, rows_ahead=lambda _: 3)
     local.run([first, second], tmp_path, Silent())
     assert [part.column("n").to_pylist() for part in store.read_parts(tmp_path, second)] == [
         [0],
@@ -159,7 +159,7 @@ def test_an_error_in_one_shard_keeps_the_finished_ones(tmp_path: Path) -> None:
         return double(rows, None)
 
     first = source(*(numbers(n) for n in range(3)))
-    second = doubled(first, fn=third_fails, rows_ahead=1)
+    second = doubled(first, fn=third_fails, rows_ahead=lambda _: 1)
     with pytest.raises(StoreError, match="engine died"):
         local.run([first, second], tmp_path, Silent())
     assert sorted(path.name for path in (tmp_path / second.folder).iterdir()) == [
@@ -380,7 +380,7 @@ def test_asked_to_stop_shards_under_way_may_come_to_their_end(tmp_path: Path) ->
         return double(rows, None)
 
     first = source(*(numbers(n) for n in range(5)))
-    second = doubled(first, fn=fn, rows_ahead=3)
+    second = doubled(first, fn=fn, rows_ahead=lambda _: 3)
     with pytest.raises(Stopped):
         local.run([first, second], tmp_path, Silent(), stop)
     assert sorted(ledger.noted(tmp_path / second.folder)) == ["part-00000.parquet", "part-00001.parquet"]
@@ -456,5 +456,5 @@ def test_empty_shards_are_not_all_begun_at_once(tmp_path: Path) -> None:
         return rows
 
     first = source(*(numbers() for _ in range(30)))
-    local.run([first, doubled(first, fn=fn, rows_ahead=4)], tmp_path, Silent())
+    local.run([first, doubled(first, fn=fn, rows_ahead=lambda _: 4)], tmp_path, Silent())
     assert most <= 4
