@@ -24,7 +24,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["synth", "yaml", "json"]):
-    from synth import ask, config, formats, journal, settings, yamls
+    from synth import ask, config, formats, journal, kept, settings, yamls
     from synth.engines import Response
     from synth.errors import ConfigError, InputError, StoreError
     from synth.passages import clean, estimate_tokens, split
@@ -102,11 +102,11 @@ def journals(data: bytes) -> None:
         file.parent.mkdir(parents=True)
         # Headers are hard to guess: by its first byte, an input is the file, or changes a good one.
         file.write_bytes(data[1:] if data[:1] < b"\x40" else _changed(data[1:]))
-        with contextlib.suppress(StoreError), journal.opened(Path(folder)) as opened:
-            asyncio.run(opened.get("00" * 16))
-            asyncio.run(opened.get("01" * 16))
-            asyncio.run(opened.put("02" * 16, Response("{}", "stop")))
-            assert asyncio.run(opened.get("02" * 16)) == Response("{}", "stop")
+        with contextlib.suppress(StoreError), kept.opened(file) as opened:
+            asyncio.run(journal.Journal(opened).get("00" * 16))
+            asyncio.run(journal.Journal(opened).get("01" * 16))
+            asyncio.run(journal.Journal(opened).put("02" * 16, Response("{}", "stop")))
+            assert asyncio.run(journal.Journal(opened).get("02" * 16)) == Response("{}", "stop")
 
 
 def _changed(data: bytes) -> bytes:
@@ -120,9 +120,11 @@ def _changed(data: bytes) -> bytes:
 def _good() -> bytes:
     folder = SCRATCH / "good"
     if not folder.exists():
-        with journal.opened(folder) as opened:
+        with kept.opened(folder / journal.FILE) as opened:
             for number in range(2):
-                asyncio.run(opened.put(f"{number:02}" * 16, Response('{"query": "why"}', "stop", 9, 0, 3)))
+                asyncio.run(
+                    journal.Journal(opened).put(f"{number:02}" * 16, Response('{"query": "why"}', "stop", 9, 0, 3))
+                )
     return (folder / journal.FILE).read_bytes()
 
 

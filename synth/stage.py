@@ -20,6 +20,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from synth import kept
+from synth.kept import Keep
 from synth.settings import fingerprint
 from synth.stop import Stop
 
@@ -42,10 +44,16 @@ class Workspace:
     progress: Progress
     stop: Stop = field(default_factory=Stop)
     """Whether to begin anything new."""
+    keeper: Callable[[Path], AbstractContextManager[Keep]] = kept.opened
+    """Opens a file of things kept by key; elsewhere than on the run's own machine, through it."""
 
     def of(self, stage: "Stage") -> Path:
         """Return the folder of a finished stage before this one."""
         return self.run / stage.folder
+
+    def keep(self, name: str) -> AbstractContextManager[Keep]:
+        """Open the file `name` of the run's folder, of things too dear to compute twice. Raises StoreError."""
+        return self.keeper(self.run / name)
 
 
 @dataclass(frozen=True, kw_only=True)

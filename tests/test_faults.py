@@ -13,7 +13,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from synth import cli, journal
+from synth import cli, journal, kept
 from synth.engines import server
 from tests.llm_server import LASTING, PASSING, LlmServer
 
@@ -81,8 +81,8 @@ def rows(folder: Path, stage: str) -> list[dict[str, Any]]:
 
 
 def answers(folder: Path) -> int:
-    with journal.opened(folder / "run") as kept:
-        return len(kept)
+    with kept.opened(folder / "run" / journal.FILE) as file:
+        return len(file)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from synth import config, journal, pipeline, rounds, runs, show, store
+from synth import config, journal, kept, pipeline, rounds, runs, show, store
 from synth import preview as previews
 from synth.errors import Stopped, StoreError, VerifyError
 from synth.executors import local
@@ -285,7 +285,7 @@ def test_what_rows_share_counts_once(tmp_path: Path) -> None:
     with shown() as display:
         estimated = runs.plan(settings, display)
     run(settings)
-    with journal.opened(settings.folder) as answers:
+    with kept.opened(settings.folder / journal.FILE) as answers:
         asked = len(answers)
     assert stats(tmp_path)["spent"]["requests"] == {"classification": asked}
     assert 0.8 * asked < estimated.requests < 1.25 * asked

@@ -71,7 +71,8 @@ def _open(
         workspace.progress.advance(0, 0, requests=1, replayed=int(not fresh), **(tokens if fresh else {}))
 
     kind = plugins.load("engines", config.engine.kind)
-    with journal.opened(workspace.run) as answers, kind.open(config.engine) as engine:
+    with workspace.keep(journal.FILE) as kept, kind.open(config.engine) as engine:
+        answers = journal.Journal(kept)
         line = Line(engine, config.engine, written_by, answers, workspace.stop, answered, config.seed)  # type: ignore[arg-type]
         most = config.engine.in_flight  # type: ignore[attr-defined]
         slots = Slots(lambda: min(most or engines.capacity(engine), engines.capacity(engine)))
