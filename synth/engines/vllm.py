@@ -2,7 +2,8 @@
 
 One thread owns the engine: it takes requests from a queue as they come, steps, and hands finished answers back to the
 event loop. So the engine never drains between two steps of a task, two documents or two shards. (vLLM binds its CPU
-threads to the thread that builds it; building and stepping in one thread keeps that right.)
+threads to the thread that builds it; building and stepping in one thread keeps that right.) What need not be in that
+thread is not: another one renders and tokenises prompts while the engine computes, and vLLM compiles grammars in its own.
 """
 
 import asyncio
@@ -11,15 +12,19 @@ import logging
 import os
 import queue
 import threading
-from collections import deque
-from collections.abc import Iterator, Mapping
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import Field
 
 from synth import weights
 from synth.engines import EngineSettings, Request, RequestFailed, Response
+from synth.engines._room import Room
 from synth.errors import ModelError
 
 _COMPANY = 16
@@ -27,6 +32,10 @@ _COMPANY = 16
 it dies of, and hundreds are still done with in minutes."""
 _CLOSING = 30.0
 """Seconds to wait for the engine's last step before it is left behind."""
+_LOOKS = 2.0
+"""Seconds between two looks at how many requests the engine computes, and how many wait: a look takes some 3 ms."""
+_BEGUN = 100_000
+"""Prefixes to remember: more than any cache holds."""
 _log = logging.getLogger(__name__)
 
 
@@ -38,7 +47,7 @@ class Settings(EngineSettings):
     max_model_len: int | None = Field(None, ge=128)
     """Context, in tokens. A prompt that does not fit fails its row as `prompt_too_long`."""
     max_num_seqs: int = Field(256, ge=1)
-    """Requests computed at once; with `in_flight` at about twice that, none of its places is ever empty."""
+    """Requests computed at once, if memory allows. In flight are half as many more, so that no place is ever empty."""
     tensor_parallel_size: int = Field(1, ge=1)
     gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
     kv_cache_gb: int = Field(1, ge=1)
@@ -90,7 +99,9 @@ def _llm(settings: Settings) -> Any:
         "tensor_parallel_size": settings.tensor_parallel_size,
         "trust_remote_code": settings.trust_remote_code,
         "enable_prefix_caching": True,
-        "disable_log_stats": True,
+        "disable_log_stats": False,  # `get_metrics` has nothing else to tell
+        # A row's second question goes before other rows' first ones, while the cache holds its passage.
+        "scheduling_policy": "priority",
         "seed": 0,
         # The first structured request would fix the backend for the whole engine; without "any white space" a small
         # model cannot run away in blanks, and answers are shorter.
@@ -118,6 +129,8 @@ class _Asked:
     """A request on its way, and the one who waits for its answer."""
 
     request: Request
+    prompt: dict[str, list[int]] | None
+    """Its tokens, or null: vLLM shall make them."""
     future: "asyncio.Future[Response]"
     loop: asyncio.AbstractEventLoop
     survived: bool = False
@@ -143,7 +156,13 @@ class VllmEngine:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.capacity = 2 * settings.max_num_seqs
+        self._room = Room(settings.max_num_seqs)
+        self._looked = 0.0
+        self._begun: OrderedDict[str, None] = OrderedDict()
+        self._tokenizer: Any = None
+        self._writer = ThreadPoolExecutor(1, "vllm-prompts")  # one: requests stay in order
+        self._metrics: Callable[[], Mapping[str, float]] = dict
+        self._before: dict[str, float] = {}
         self._inbox: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._pending: dict[str, _Asked] = {}
         self._suspects: deque[_Asked] = deque()
@@ -155,14 +174,21 @@ class VllmEngine:
         if self._dead is not None:
             raise self._dead
 
+    @property
+    def capacity(self) -> int:
+        return self._room.capacity
+
     def counters(self) -> Mapping[str, float]:
-        return {}
+        """Return vLLM's own counters since the engine was opened, of all its starts."""
+        now = self._metrics()
+        return {name: now.get(name, 0.0) + self._before.get(name, 0.0) for name in _COUNTERS if name in now}
 
     async def complete(self, request: Request) -> Response:
         if self._dead is not None:
             raise self._dead
         loop = asyncio.get_running_loop()
-        asked = _Asked(request, loop.create_future(), loop)
+        prompt = await loop.run_in_executor(self._writer, self._prompt, request)
+        asked = _Asked(request, prompt, loop.create_future(), loop)
         self._inbox.put(asked)
         if self._dead is not None:  # it died between the two lines: nobody reads the inbox any more
             raise self._dead
@@ -170,6 +196,7 @@ class VllmEngine:
 
     def close(self) -> None:
         self._inbox.put(None)
+        self._writer.shutdown(wait=False)
         self._thread.join(_CLOSING)  # an engine that hangs in a step must not keep the run from ending
 
     def _run(self) -> None:
@@ -177,6 +204,9 @@ class VllmEngine:
         try:
             while True:
                 llm = _llm(self._settings)
+                self._tokenizer = self._tokenizer or _tokenizer(llm)
+                started = _metrics(llm)
+                self._metrics = partial(_since, llm, started)
                 self._ready.set()
                 try:
                     return self._serve(llm)
@@ -191,6 +221,7 @@ class VllmEngine:
                         restarts,
                     )
                     self._ask_again(error)
+                    self._before, self._metrics = dict(self.counters()), dict
                 del llm
                 _clean_up()
         except BaseException as error:
@@ -235,6 +266,9 @@ class VllmEngine:
                 if asked is None:
                     return
                 self._feed(llm, asked)
+            if self._looked + _LOOKS < (now := time.monotonic()):
+                self._looked, said = now, _metrics(llm)
+                self._room.look(int(said.get(_RUNNING, 0)), int(said.get(_WAITING, 0)))
             given_up = [name for name, asked in self._pending.items() if asked.future.cancelled()]
             if given_up:  # past its deadline, or the run is stopping: the place is worth more than the answer
                 llm.llm_engine.abort_request(given_up)
@@ -249,7 +283,7 @@ class VllmEngine:
         if asked.future.done():
             return
         try:
-            self._pending[self._enqueue(llm, asked.request)] = asked
+            self._pending[self._enqueue(llm, asked)] = asked
         except Exception as error:
             # One bad request: vLLM's own validation error is a ValueError in some versions, not in others.
             if not isinstance(error, ValueError) and type(error).__name__ != "VLLMValidationError":
@@ -257,23 +291,63 @@ class VllmEngine:
                 raise
             asked.settle(error=_refused(error))
 
-    def _enqueue(self, llm: Any, request: Request) -> str:
+    def _prompt(self, request: Request) -> dict[str, list[int]] | None:
+        """Render and tokenise, as vLLM's own chat does. Null where it cannot be done out here: vLLM then says why."""
+        messages = [{"role": message.role, "content": message.content} for message in request.messages]
+        try:
+            text = self._tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True, **self._settings.chat_template_kwargs
+            )
+            return {"prompt_token_ids": self._tokenizer.encode(text, add_special_tokens=False)}
+        except Exception:  # no template, a role it does not know, a tokenizer of another make
+            return None
+
+    def _enqueue(self, llm: Any, asked: _Asked) -> str:
         from vllm import SamplingParams
         from vllm.sampling_params import StructuredOutputsParams
 
+        request = asked.request
+        first = request.prefix not in self._begun
+        self._begun[request.prefix] = None
+        self._begun.move_to_end(request.prefix)
+        if len(self._begun) > _BEGUN:
+            self._begun.popitem(last=False)
         params = SamplingParams(
             **request.sampling.model_dump(),
             seed=request.seed,
             structured_outputs=StructuredOutputsParams(json=request.schema),
         )
-        messages = [{"role": message.role, "content": message.content} for message in request.messages]
-        identifiers: list[str] = llm.enqueue_chat(
-            messages,
-            params,
-            use_tqdm=False,
-            chat_template_kwargs=self._settings.chat_template_kwargs or None,
-        )
+        if asked.prompt:
+            identifiers: list[str] = llm.enqueue(asked.prompt, params, use_tqdm=False, priority=int(first))
+        else:
+            identifiers = llm.enqueue_chat(
+                [{"role": message.role, "content": message.content} for message in request.messages],
+                params,
+                use_tqdm=False,
+                priority=int(first),
+                chat_template_kwargs=self._settings.chat_template_kwargs or None,
+            )
         return identifiers[0].partition("-")[0]  # vLLM returns "7-<random>" here, and calls the output "7"
+
+
+_RUNNING, _WAITING = "num_requests_running", "num_requests_waiting"
+_COUNTERS = ("prefix_cache_queries", "prefix_cache_hits")
+
+
+def _metrics(llm: Any) -> Mapping[str, float]:
+    """Return what vLLM says of itself, gauges and counters, by name without `vllm:`."""
+    return {metric.name.removeprefix("vllm:"): metric.value for metric in llm.get_metrics() if hasattr(metric, "value")}
+
+
+def _since(llm: Any, start: Mapping[str, float]) -> Mapping[str, float]:
+    now = _metrics(llm)
+    return {name: now[name] - start.get(name, 0.0) for name in _COUNTERS if name in now}
+
+
+def _tokenizer(llm: Any) -> Any:
+    """Return the tokenizer, if chat templates can be rendered with it as vLLM does."""
+    found = llm.get_tokenizer()
+    return found if getattr(found, "chat_template", None) else None
 
 
 def _refused(error: Exception) -> RequestFailed:

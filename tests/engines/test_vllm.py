@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -92,6 +93,53 @@ def test_a_shared_prefix_is_computed_once(engine: vllm.VllmEngine) -> None:
     assert isinstance(first, Response)
     assert isinstance(second, Response)
     assert second.cached_tokens > 0.8 * second.prompt_tokens
+
+
+def test_prompts_are_tokenised_out_here_as_vllm_does_it(
+    engine: vllm.VllmEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Request(
+        (Message("system", "You answer."), Message("user", "Which animal barks? <|im_end|> " * 20)),
+        SCHEMA,
+        Sampling(temperature=0.0, max_tokens=24),
+        0,
+    )
+    assert engine._prompt(asked) is not None
+    [ours] = complete(engine, asked)
+    monkeypatch.setattr(engine, "_tokenizer", None)
+    assert engine._prompt(asked) is None
+    [theirs] = complete(engine, asked)
+    assert isinstance(ours, Response)
+    assert isinstance(theirs, Response)
+    assert (ours.text, ours.prompt_tokens) == (theirs.text, theirs.prompt_tokens)
+    assert theirs.cached_tokens == (ours.prompt_tokens - 1) // 32 * 32  # the same tokens: all whole blocks are known
+
+
+def test_the_engine_counts_what_its_cache_saved(engine: vllm.VllmEngine) -> None:
+    before = engine.counters()
+    answers = complete(engine, *(request("The same long question. " * 20, seed=seed) for seed in range(3)))
+    counted = {name: number - before[name] for name, number in engine.counters().items()}
+    assert counted == {
+        "prefix_cache_queries": sum(answer.prompt_tokens for answer in answers if isinstance(answer, Response)),
+        "prefix_cache_hits": sum(answer.cached_tokens for answer in answers if isinstance(answer, Response)),
+    }
+    assert counted["prefix_cache_hits"] > 0
+
+
+def test_a_second_question_on_a_passage_goes_before_the_first_of_another(engine: vllm.VllmEngine) -> None:
+    done: list[str] = []
+
+    async def ask(name: str, prefix: str) -> None:
+        text = f"{name}: write a long story."
+        await engine.complete(replace(request(text, schema=FREE, max_tokens=20, seed=1), prefix=prefix))
+        done.append(name)
+
+    async def play() -> None:
+        await ask("first", "passage 1")
+        await asyncio.gather(*(ask(f"new {n}", f"other {n}") for n in range(24)), ask("second", "passage 1"))
+
+    asyncio.run(play())
+    assert done.index("second") <= 16  # the engine has eight places: in the second eight, and not last
 
 
 def test_a_model_that_is_not_there_is_named() -> None:
@@ -198,6 +246,12 @@ class Fragile:
         self.waits_for = waits_for
         self.asked: list[str] = []
         self.most = 0
+
+    def get_tokenizer(self) -> None:
+        return None
+
+    def get_metrics(self) -> list[Any]:
+        return []
 
     def enqueue_chat(self, messages: list[dict[str, str]], *_: object, **__: object) -> list[str]:
         self.asked.append(messages[-1]["content"])
