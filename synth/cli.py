@@ -191,6 +191,8 @@ def run(
         return
     console.print(show.funnel(result.manifests))
     console.print(f"{result.account}", highlight=False)
+    if result.speed:
+        console.print(f"{result.speed}", highlight=False, soft_wrap=True)
     if "targets" in result.summary:
         console.print(show.targets(result.summary["targets"]), highlight=False)
     if result.account.failed:
@@ -257,12 +259,19 @@ def preview(config: Path, overrides: tuple[str, ...], limit: int | None, as_json
 @main.command()
 @_takes_config()
 def status(config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool) -> None:
-    """Say how far the run of CONFIG is: each stage, its rows, its time."""
+    """Say how far the run of CONFIG is: each stage, its rows, its time; of a finished one, what an accepted row cost."""
+    import dataclasses
+
     from synth import runs, show_plan
     from synth.terminal import results
 
-    lines = runs.status(_load(config, overrides, limit))
-    click.echo(json.dumps(lines)) if as_json else results().print(show_plan.status(lines))
+    found = runs.status(_load(config, overrides, limit))
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(found)))
+        return
+    results().print(show_plan.status(found.stages))
+    if found.speed:
+        results().print(str(found.speed), highlight=False, soft_wrap=True)
 
 
 @main.command()

@@ -178,8 +178,7 @@ def left_out(counted: Mapping[str, Any], tally: Tally) -> dict[str, Any]:
             found.setdefault(task, {})[language] = {
                 "planned": sum(fates.values()), "written": written, "rejected": rejected, "failed": _of_fate(fates, "failed"),
             }  # fmt: skip
-    spent = {name: counted[name] for name in ("requests", "tokens")}
-    return {"by_task": found, "spent": spent}
+    return {"by_task": found, "spent": counted["spent"]}
 
 
 def steered(counted: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from synth import __version__, accounts, pipeline, rounds, store, timings
+from synth import __version__, accounts, pipeline, rounds, speed, store, timings
 from synth import show as shows
 from synth import verify as verifies
 from synth.config import Config
@@ -34,6 +34,15 @@ class Result:
     manifests: tuple[store.Manifest, ...]
     account: accounts.Account
     summary: dict[str, Any]
+    speed: speed.Speed | None
+
+
+@dataclass(frozen=True)
+class Status:
+    stages: list[dict[str, Any]]
+    """One entry per stage: its state, its rows, what they came to, its time."""
+    speed: speed.Speed | None
+    """Of a finished run."""
 
 
 def run(config: Config, display: Display, stop: Stop | None = None, *, retry_failed: bool = False) -> Result:
@@ -65,7 +74,9 @@ def run(config: Config, display: Display, stop: Stop | None = None, *, retry_fai
     if config.targets:
         counted = quota.read(folder / built.quota.folder)
         summary["targets"] = {name: counted[name] for name in ("rounds", "stop", "distance", "cells")}
-    return Result(tuple(summary["ran"]), folder / stages[-1].folder, manifests, account, summary)
+    found = speed.of(built, folder)
+    summary["speed"] = found and asdict(found)
+    return Result(tuple(summary["ran"]), folder / stages[-1].folder, manifests, account, summary, found)
 
 
 def _in_rounds(
@@ -104,12 +115,13 @@ def plan(config: Config, display: Display, tokens_per_second: float | None = Non
     return estimate(config, stages, config.folder, tokens_per_second)
 
 
-def status(config: Config) -> list[dict[str, Any]]:
-    """Return one entry per stage: its state, its rows, what they came to, its time."""
+def status(config: Config) -> Status:
+    """Say how far a run is."""
     folder = config.folder
     times = timings.read(folder)
     lines = []
-    for stage in pipeline.build(config).stages:
+    built = pipeline.build(config)
+    for stage in built.stages:
         done = store.is_finished(folder, stage)
         parts = len(list((folder / stage.folder).glob("part-*.parquet"))) if not done else 0
         counts = dict(store.finished(folder / stage.folder, stage).counts) if done else {}
@@ -125,7 +137,7 @@ def status(config: Config) -> list[dict[str, Any]]:
                 **{name: value for name, value in timing.items() if name not in ("stage", "fingerprint", "finished")},
             }
         )
-    return lines
+    return Status(lines, speed.of(built, folder) if lines[-1]["state"] == "done" else None)
 
 
 def rows(config: Config, stage: str, **choice: Any) -> list[dict[str, Any]]:

@@ -120,6 +120,7 @@ PAIRS = pa.schema(
             "asked", pa.int32(), "number of them; one that rows of a passage share counts for the first of these rows"
         ),
         _field("prompt_tokens", pa.int32(), "of the requests that count, before any cache"),
+        _field("cached_tokens", pa.int32(), "of the prompt tokens, those that the engine's prefix cache had"),
         _field("output_tokens", pa.int32(), "of their answers"),
         *STATE,
     ]

@@ -14,7 +14,16 @@ from synth.settings import fingerprint
 from synth.stage import Stage
 
 FILE = "timings.jsonl"
-_SUMS = {"seconds", "requests", "replayed", "prompt_tokens", "cached_tokens", "output_tokens"}
+_SUMS = {
+    "seconds",
+    "requests",
+    "replayed",
+    "prompt_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "prefix_cache_queries",
+    "prefix_cache_hits",
+}
 
 
 def note(run: Path, stage: Stage, seconds: float, **more: Any) -> None:

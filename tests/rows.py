@@ -79,6 +79,7 @@ def pair(**changes: Any) -> dict[str, Any]:
         "examples": [],
         "requests": [],
         "asked": 0,
+        "cached_tokens": 0,
         "prompt_tokens": 0,
         "output_tokens": 0,
         **STATE,

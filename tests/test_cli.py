@@ -124,15 +124,24 @@ def test_preview_shows_prompts_and_answers_and_keeps_nothing(config: Path, tmp_p
 
 def test_status_and_show_read_a_run(config: Path) -> None:
     before = parsed("status", config)
-    assert {line["state"] for line in before} == {"to do"}
+    assert {line["state"] for line in before["stages"]} == {"to do"}
+    assert before["speed"] is None
     invoke("run", config)
-    lines = parsed("status", config)
+    found = parsed("status", config)
+    lines, speed = found["stages"], found["speed"]
     assert [line["stage"] for line in lines] == [
         "corpus", "personas", "index", "plan", "generate", "filter", "score", "cutoff", "select", "clusters", "dedup",
         "negatives", "quota", "publish",
     ]  # fmt: skip
     assert {line["state"] for line in lines} == {"done"}
     assert next(line for line in lines if line["stage"] == "generate")["requests"] > 60
+    assert speed["rows"] == next(line for line in lines if line["stage"] == "publish")["counts"]["train"]
+    assert speed["rows"] * speed["requests_per_row"] == pytest.approx(
+        80, abs=12
+    )  # some rows end with their first answer
+    assert speed["computed_tokens_per_row"] == speed["prompt_tokens_per_row"] > 100
+    assert speed["prefix_cache_hit_rate"] is None
+    assert "prompt tokens computed of" in invoke("status", config).stdout
     shown = json.loads(invoke("show", config, "--reason", "unparsable", "-n", "1", "--json").stdout)
     assert (shown["status"], shown["reason"]) == ("rejected", "unparsable")
     assert "query" in invoke("show", config, "-n", "1", "--status", "ok").stdout

@@ -144,6 +144,7 @@ async def _write(row: dict[str, Any], generator: Generator) -> dict[str, Any] | 
         "requests": ask.keys,
         "asked": len(paid),
         "prompt_tokens": sum(one.response.prompt_tokens for one in paid),
+        "cached_tokens": sum(one.response.cached_tokens for one in paid),
         "output_tokens": sum(one.response.output_tokens for one in paid),
         "status": status,
         "reason": reason,

@@ -29,6 +29,8 @@ from synth.steering import Spent, Tally
 COUNTED, SURPLUS = "quota.json", "surplus.parquet"
 SURPLUS_ROWS = pa.schema([MINED.field("id")])
 Orders = Any
+_SPENT = {"requests": "asked"} | {name: name for name in ("prompt_tokens", "cached_tokens", "output_tokens")}
+"""What is summed up by task, and the column that has it."""
 
 
 def stage(config: Config, after: Stage, passages: Stage, generated: Stage, orders: Orders) -> Fold:
@@ -38,6 +40,7 @@ def stage(config: Config, after: Stage, passages: Stage, generated: Stage, order
         does="count what came through against the targets",
         after=(after, passages),
         writes=SURPLUS_ROWS,
+        version=2,
         settings={
             "targets": [list(asdict(cell).values()) for cell in config.cells],
             "budget": config.budget.model_dump(mode="json"),
@@ -50,9 +53,7 @@ def stage(config: Config, after: Stage, passages: Stage, generated: Stage, order
             "query_language",
             "status",
             "reason",
-            "asked",
-            "prompt_tokens",
-            "output_tokens",
+            *_SPENT.values(),
         ),
     )
 
@@ -68,7 +69,8 @@ def fold(
 ) -> Mapping[str, int]:
     """Holds 24 bytes a row that is accepted for a cell, and counters."""
     cells = {cell.name: at for at, cell in enumerate(config.cells)}
-    planned, requests, tokens = Counter[str](), Counter[str](), Counter[str]()
+    planned = Counter[str]()
+    spent: dict[str, Counter[str]] = {name: Counter() for name in _SPENT}
     fates: dict[str, dict[str, Counter[str]]] = {}
     ids, of = [np.zeros(0, "S20")], [np.zeros(0, np.int32)]
     for rows in shards:
@@ -78,20 +80,10 @@ def fold(
         ):
             fate = status if status == OK else f"{status}/{reason}"
             fates.setdefault(name, {}).setdefault(language, Counter())[fate] += 1
-        spent = (
-            pa.table(
-                {
-                    "task": rows.column("task"),
-                    "requests": rows.column("asked"),
-                    "tokens": pc.add(rows.column("prompt_tokens"), rows.column("output_tokens")),
-                }
-            )
-            .group_by("task")
-            .aggregate([("requests", "sum"), ("tokens", "sum")])
-        )
-        for row in spent.to_pylist():
-            requests[row["task"]] += row["requests_sum"]
-            tokens[row["task"]] += row["tokens_sum"]
+        sums = rows.group_by("task").aggregate([(column, "sum") for column in _SPENT.values()])
+        for row in sums.to_pylist():
+            for name, column in _SPENT.items():
+                spent[name][row["task"]] += row[f"{column}_sum"]
         accepted = rows.filter(pc.and_(pc.equal(rows.column("status"), OK), pc.not_equal(rows.column("cell"), "")))
         ids.append(np.array(accepted.column("id").to_pylist(), "S20"))
         of.append(np.array([cells[name] for name in accepted.column("cell").to_pylist()], np.int32))
@@ -105,8 +97,7 @@ def fold(
             task: {language: dict(sorted(counts.items())) for language, counts in sorted(languages.items())}
             for task, languages in sorted(fates.items())
         },
-        "requests": dict(sorted(requests.items())),
-        "tokens": dict(sorted(tokens.items())),
+        "spent": {name: dict(sorted(by_task.items())) for name, by_task in spent.items()},
     }
     if config.targets:
         accepted_of = np.bincount(numbers, minlength=len(cells)).tolist()
@@ -114,7 +105,12 @@ def fold(
         room = _room(config, workspace.of(passages), given)
         tallies = [Tally(cell, planned[cell.name], accepted_of[at], room[at]) for at, cell in enumerate(config.cells)]
         hours = timings.seconds(workspace.run, generated) / 3600 if config.budget.hours else 0.0
-        decision = steering.decide(tallies, config.budget, Spent(requests, tokens, hours), len(given))
+        decision = steering.decide(
+            tallies,
+            config.budget,
+            Spent(spent["requests"], spent["prompt_tokens"] + spent["output_tokens"], hours),
+            len(given),
+        )
         kept = [min(tally.accepted, tally.cell.rows) for tally in tallies]
         found |= {
             "rounds": len(given),

@@ -80,6 +80,7 @@ def mined(number: int, **changes: Any) -> dict[str, Any]:
         "model": "toy-model",
         "requests": ["r1", "r2"],
         "asked": 2,
+        "cached_tokens": 0,
         "prompt_tokens": 40,
         "output_tokens": 8,
         "status": "ok",
@@ -279,7 +280,12 @@ def test_the_figures(tmp_path: Path) -> None:
                 "en": {"planned": 2, "written": 2, "rejected": {}, "failed": {}},
             }
         },
-        "spent": {"requests": {"retrieval": 8}, "tokens": {"retrieval": 192}},
+        "spent": {
+                "requests": {"retrieval": 8},
+                "prompt_tokens": {"retrieval": 160},
+                "cached_tokens": {"retrieval": 0},
+                "output_tokens": {"retrieval": 32},
+            },
         "models": {"toy-model": 3},
         "templates": {"abc123": 3},
         "negatives": {"asked_for": 2, "total": 3, "rows_with_fewer": 2, "rows_by_number": {"0": 1, "1": 1, "2": 1}},
