@@ -133,7 +133,7 @@ def test_what_became_of_each_task_and_language_and_of_the_targets() -> None:
         {"cell": "sts/en", "target": 4, "planned": 4, "accepted": 0, "kept": 0, "short_because": "corpus used up"},
     ]
     counted = {
-        "fates": fates, "requests": {"sts": 10}, "tokens": {"sts": 900},
+        "fates": fates, "spent": {"requests": {"sts": 10}},
         "rounds": 2, "stop": "corpus used up", "distance": 0.25, "cells": cells_of,
     }  # fmt: skip
     tally.written = Counter({("sts", "de"): 2})

@@ -135,7 +135,8 @@ def test_status_and_show_read_a_run(config: Path) -> None:
     ]  # fmt: skip
     assert {line["state"] for line in lines} == {"done"}
     assert next(line for line in lines if line["stage"] == "generate")["requests"] > 60
-    assert speed["rows"] == next(line for line in lines if line["stage"] == "publish")["counts"]["train"]
+    counts = next(line for line in lines if line["stage"] == "publish")["counts"]
+    assert speed["rows"] == counts["train"] + counts["validation"]
     assert speed["rows"] * speed["requests_per_row"] == pytest.approx(
         80, abs=12
     )  # some rows end with their first answer

@@ -145,4 +145,4 @@ def test_a_clock_that_jumps_changes_nothing(whole: Path, tmp_path: Path, monkeyp
     made = settings(tmp_path / "outputs")
     run(made)
     assert contents(made.folder) == contents(whole)
-    assert {line["state"] for line in runs.status(made)} == {"done"}
+    assert {line["state"] for line in runs.status(made).stages} == {"done"}

@@ -281,11 +281,11 @@ def test_the_figures(tmp_path: Path) -> None:
             }
         },
         "spent": {
-                "requests": {"retrieval": 8},
-                "prompt_tokens": {"retrieval": 160},
-                "cached_tokens": {"retrieval": 0},
-                "output_tokens": {"retrieval": 32},
-            },
+            "requests": {"retrieval": 8},
+            "prompt_tokens": {"retrieval": 160},
+            "cached_tokens": {"retrieval": 0},
+            "output_tokens": {"retrieval": 32},
+        },
         "models": {"toy-model": 3},
         "templates": {"abc123": 3},
         "negatives": {"asked_for": 2, "total": 3, "rows_with_fewer": 2, "rows_by_number": {"0": 1, "1": 1, "2": 1}},
