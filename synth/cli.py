@@ -170,7 +170,7 @@ def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float 
 @click.option(
     "--address",
     metavar="ADDRESS",
-    help="Of the Ray cluster: auto, or host:port. Short for --set executor.address=ADDRESS.",
+    help="Of the Ray cluster, auto or host:port: --executor ray, with this address.",
 )
 def run(
     config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool,
@@ -182,6 +182,7 @@ def run(
     from synth.stop import Stop, on_signals
     from synth.terminal import results
 
+    executor = executor or ("ray" if address else None)
     settings = _load(config, (*overrides, *([f"executor.address={address}"] if address else ())), limit, executor)
     stop = Stop(max_time, grace)
     with on_signals(stop), shown() as display:

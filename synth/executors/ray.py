@@ -10,6 +10,7 @@ import logging
 import math
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from synth.executors._worker import Worker
 from synth.settings import KindSettings
 from synth.stage import Workspace
 
+_KNOCKING = 10.0
+"""Seconds in which the cluster's head must answer."""
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +43,7 @@ class Settings(KindSettings):
     """Workers to ask for; those for which there is no room yet come when there is. Without it, as many as fit the nodes
     that are there."""
     cpus_per_worker: float = Field(1, gt=0, le=1000)
+    """CPUs that a worker takes of its node."""
     gpus_per_worker: float | None = Field(None, ge=0, le=1000)
     """Without it, as many as the stage needs: an engine or embedder on a GPU, none for the others."""
     tries: int = Field(3, ge=1, le=100)
@@ -80,13 +84,14 @@ def _connected(address: str | None) -> Iterator[Any]:
     _hush(ray)
     with _signals_kept():
         try:
+            _knock(where)
             ray.init(
                 where,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 **({"include_dashboard": False} if where == "local" else {}),
             )
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise ModelError(
                 f"executor ray: no cluster at {where!r}: {str(error).strip()[:500]}",
                 fix="start one with `ray start --head` (and `ray start --address HEAD:6379` on the others), or mend --address",
@@ -95,6 +100,13 @@ def _connected(address: str | None) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _knock(where: str) -> None:
+    """Raise OSError when nobody listens there: Ray would try for minutes, deaf to signals."""
+    host, _, port = where.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _KNOCKING).close()
 
 
 @contextlib.contextmanager

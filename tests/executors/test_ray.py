@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -102,7 +103,11 @@ def test_a_run_on_a_cluster_has_the_same_files_as_one_on_this_machine(
 
 
 def test_a_lost_node_costs_what_it_had_under_way(
-    cluster: Cluster, killer: Killer, whole: dict[str, bytes], caplog: pytest.LogCaptureFixture
+    cluster: Cluster,
+    killer: Killer,
+    whole: dict[str, bytes],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     path, asked = killer.config("lost"), killer.server.asked
     asked.clear()
@@ -124,6 +129,7 @@ def test_a_lost_node_costs_what_it_had_under_way(
     assert contents(config.load(path).folder) == whole
     assert [message.partition(" was lost")[0] for message in caplog.messages] == ["stage 'generate': a worker"]
     assert asked.total() - len(asked) <= IN_FLIGHT
+    assert capfd.readouterr().out == ""  # Ray would print what the raylet said
 
 
 def test_sigterm_finishes_what_is_under_way_and_a_run_on_this_machine_goes_on(
@@ -411,6 +417,16 @@ def test_as_many_workers_as_each_node_has_room_for(needs: Needs, room: int) -> N
         {"NodeManagerAddress": "c", "Resources": {}},
     ]
     assert executor._room(nodes, needs, "stage") == room
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+    with (
+        pytest.raises(ModelError, match=f"executor ray: no cluster at '{address}': .*refused"),
+        executor.open(executor.Settings(kind="ray", address=address)),
+    ):
+        pass
 
 
 def test_the_address_of_a_ray_client_is_refused() -> None:
