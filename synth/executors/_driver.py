@@ -168,13 +168,27 @@ class _Driver:
         self.stopping = True
 
     def _hand_out(self) -> None:
-        """Give shards, the first of them first, to the workers that have the fewest rows."""
-        while self.waiting and (free := [hand for hand in self.hands if hand.has_room]):
+        """Give shards, the first of them first, to the workers that have the fewest rows.
+
+        On its last try a shard has a worker for itself: if that dies, no other shard was the reason."""
+        while self.waiting:
+            alone = self._is_last_try(self.waiting[0])
+            free = [
+                hand for hand in self.hands if (not hand.running if alone else hand.has_room) and self._may_share(hand)
+            ]
+            if not free:
+                return
             hand = min(free, key=lambda hand: hand.rows)
             index = heapq.heappop(self.waiting)
             rows = self.shards.read(index)
             ids = rows.select(["id"] if self.shards.stage.same_rows else [])
             hand.running[hand.actor.compute.remote(rows, self.shards.place(index))] = (index, ids, rows.num_rows)
+
+    def _is_last_try(self, index: int) -> bool:
+        return 0 < self.lost[index] == self.crew.tries - 1
+
+    def _may_share(self, hand: _Hand) -> bool:
+        return hand.pulse is not None and not any(self._is_last_try(index) for index, _, _ in hand.running.values())
 
     def _take_in(self, most: int) -> None:
         """Wait a moment for news, and take in what there is."""

@@ -33,7 +33,7 @@ from synth.executors._worker import Job
 from synth.progress import shown
 from synth.stage import Map, Source, Stage
 from synth.stop import Stop
-from tests.killing import IN_FLIGHT, Killer, contents
+from tests.killing import Killer, contents
 from tests.llm_server import LlmServer
 
 NUMBERS = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("n", pa.int64(), nullable=False)])
@@ -71,10 +71,11 @@ def whole(killer: Killer) -> dict[str, bytes]:
     return contents(config.load(path).folder)
 
 
-def run(path: Path, address: str = "", stop: Stop | None = None) -> None:
-    settings = config.load(path, [f"executor.address={address}"] if address else [], "ray" if address else None)
+def run(path: Path, address: str = "", *overrides: str) -> None:
+    own = [f"executor.address={address}"] if address else []
+    settings = config.load(path, [*own, *overrides], "ray" if address else None)
     with shown() as display:
-        runs.run(settings, display, stop)
+        runs.run(settings, display)
 
 
 def lose(cluster: Cluster, node: Any) -> None:
@@ -83,6 +84,14 @@ def lose(cluster: Cluster, node: Any) -> None:
     for process in [raylet, *raylet.children(recursive=True)]:
         process.kill()
     cluster.remove_node(node, allow_graceful=False)
+
+
+def asks(node: Any, port: int) -> bool:
+    """Whether a worker on a node is connected to the server."""
+    with contextlib.suppress(psutil.Error):  # a process that has just ended
+        workers = psutil.Process(node.all_processes["raylet"][0].process.pid).children(recursive=True)
+        return any(one.raddr and one.raddr.port == port for worker in workers for one in worker.net_connections("tcp"))
+    return False
 
 
 # Whole runs.
@@ -111,24 +120,24 @@ def test_a_lost_node_costs_what_it_had_under_way(
 ) -> None:
     path, asked = killer.config("lost"), killer.server.asked
     asked.clear()
-    killer.server.latency = 0.1
-    third = cluster.add_node(**NODE)
+    killer.server.latency = 0.2
+    third, in_flight = cluster.add_node(**NODE), 2
 
     def wait() -> None:
-        while asked.total() < 20:
-            time.sleep(0.001)
+        while not asks(third, killer.server.port):
+            time.sleep(0.01)
         lose(cluster, third)
 
     losing = threading.Thread(target=wait)
     losing.start()
     try:
-        run(path, cluster.address)
+        run(path, cluster.address, f"engine.in_flight={in_flight}")
     finally:
         losing.join()
         killer.server.latency = 0.01
     assert contents(config.load(path).folder) == whole
     assert [message.partition(" was lost")[0] for message in caplog.messages] == ["stage 'generate': a worker"]
-    assert asked.total() - len(asked) <= IN_FLIGHT
+    assert asked.total() - len(asked) <= in_flight
     assert capfd.readouterr().out == ""  # Ray would print what the raylet said
 
 
