@@ -33,7 +33,13 @@ keys are in the section of that name. A key whose default is `null` may be left 
 ALL_TASKS = """`tasks: {NAME: {…}}`: what to write. What each task asks, and what its rows hold, is in [tasks.md](tasks.md); how
 to steer it, in [steering.md](steering.md). All tasks have these keys; below stands what a task has besides, or otherwise."""
 CONTROLS = (controls.Controls, controls.Option, controls.Length, controls.Overrides, controls.TaskScore)
-FAMILIES = {"tasks": "tasks.", "engines": "engine: ", "encoders": "embedder: ", "filters": "filters."}
+FAMILIES = {
+    "tasks": "tasks.",
+    "engines": "engine: ",
+    "encoders": "embedder: ",
+    "executors": "executor: ",
+    "filters": "filters.",
+}
 NOISE = 1_000_000
 """Bounds above this keep slips of the pen out; they are no news to a reader."""
 WEIGHTS = get_args(targets.Weights)[1]
@@ -67,6 +73,11 @@ def config_page() -> str:
     parts += [entry for name in plugins.names("engines") for entry in plugin("engines", name, EngineSettings)]
     parts += ["## Encoders", "`embedder: {kind: NAME, …}`: what compares texts."]
     parts += [entry for name in plugins.names("encoders") for entry in plugin("encoders", name, KindSettings)]
+    parts += [
+        "## Executors",
+        "`executor: {kind: NAME, …}`: where stages run. `--executor NAME` is short for it. See [cluster.md](cluster.md).",
+    ]
+    parts += [entry for name in plugins.names("executors") for entry in plugin("executors", name, KindSettings)]
     parts += [
         "## Filters",
         "`filters: {NAME: {…}}`. All run, in this order, and after them those of your own; `NAME: false` switches one off.",

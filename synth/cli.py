@@ -135,10 +135,10 @@ def _takes_config(
     return decorate
 
 
-def _load(config: Path, overrides: tuple[str, ...], limit: int | None = None) -> "Config":
+def _load(config: Path, overrides: tuple[str, ...], limit: int | None = None, executor: str | None = None) -> "Config":
     from synth.config import load
 
-    return load(config, (*overrides, *([f"corpus.limit={limit}"] if limit else ())))
+    return load(config, (*overrides, *([f"corpus.limit={limit}"] if limit else ())), executor)
 
 
 def _load_if_given(config: Path | None, overrides: tuple[str, ...]) -> "Config | None":
@@ -166,9 +166,15 @@ def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float 
     help="How long requests in flight may take to finish, once the run is to stop.",
 )  # fmt: skip
 @click.option("--retry-failed", is_flag=True, help="Ask again what the engine failed to answer.")
+@click.option("--executor", metavar="KIND", help="Where stages run: local, or ray. Short for --set executor.kind=KIND.")
+@click.option(
+    "--address",
+    metavar="ADDRESS",
+    help="Of the Ray cluster, auto or host:port: --executor ray, with this address.",
+)
 def run(
     config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool,
-    max_time: float | None, grace: float, retry_failed: bool,
+    max_time: float | None, grace: float, retry_failed: bool, executor: str | None, address: str | None,
 ) -> None:  # fmt: skip
     """Run CONFIG to the end, or go on where it stopped."""
     from synth import runs, show
@@ -176,7 +182,8 @@ def run(
     from synth.stop import Stop, on_signals
     from synth.terminal import results
 
-    settings = _load(config, overrides, limit)
+    executor = executor or ("ray" if address else None)
+    settings = _load(config, (*overrides, *([f"executor.address={address}"] if address else ())), limit, executor)
     stop = Stop(max_time, grace)
     with on_signals(stop), shown() as display:
         result = runs.run(settings, display, stop, retry_failed=retry_failed)

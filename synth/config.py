@@ -204,6 +204,10 @@ class Config(Strict):
     """What writes: a plug-in of synth/engines, by `kind`."""
     embedder: Annotated[SerializeAsAny[KindSettings], of_kind("encoders", "embedder")]
     """What compares texts: a plug-in of synth/encoders, by `kind`."""
+    executor: Annotated[SerializeAsAny[KindSettings], of_kind("executors", "executor")] = Field(
+        {"kind": "local"}, validate_default=True
+    )
+    """Where stages run: a plug-in of synth/executors, by `kind`. Shapes no row."""
     filters: Annotated[dict[str, SerializeAsAny[Strict]], by_name("filters", all_by_default=True)] = Field(
         {}, validate_default=True
     )
@@ -291,8 +295,11 @@ class Config(Strict):
         return Path(self.outputs) / self.name
 
 
-def load(path: Path, overrides: Iterable[str] = ()) -> Config:
-    """Read a YAML file, apply `a.b=c` overrides (values are YAML too), and validate the whole."""
+def load(path: Path, overrides: Iterable[str] = (), executor: str | None = None) -> Config:
+    """Read a YAML file, apply `a.b=c` overrides (values are YAML too), and validate the whole.
+
+    An `executor` takes the place of one of another kind; one of the same kind keeps its settings.
+    """
     try:
         with path.open("rb") as stream:
             raw = yamls.loads(stream.read(yamls.LARGEST + 1), str(path))
@@ -304,6 +311,8 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Config:
     if not isinstance(raw, dict):
         found = "nothing: it is empty" if raw is None else type(raw).__name__
         raise ConfigError(f"{path}: expected a mapping of settings, got {found}", fix="see configs/quickstart.yaml")
+    if executor and not (isinstance(raw.get("executor"), dict) and raw["executor"].get("kind") == executor):
+        raw["executor"] = {"kind": executor}
     for override in overrides:
         yamls.override(raw, override)
     return parse(Config, raw, where="")

@@ -3,7 +3,7 @@
 SynthError                    1  anything below, or a bug that names itself
 ├── ConfigError               2  an unknown key, a wrong value, a template with an unknown variable
 ├── InputError                3  a corpus, persona library or column that cannot be read
-├── ModelError                4  weights, an engine or an encoder that cannot be loaded or has died
+├── ModelError                4  weights, an engine, an encoder or a cluster that cannot be loaded or reached, or has died
 ├── StoreError                5  a folder that is full, read-only, held by another run, or damaged
 │   └── VerifyError           6  counts do not add up, a checksum differs, an id stands twice
 ├── BudgetError               7  more rows failed than `max_failed` allows: the run stopped, and can be resumed

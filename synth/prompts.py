@@ -14,6 +14,7 @@ A template is a stranger's program, too: it may not reach outside of its folders
 is bounded. What can be seen before anything runs is refused by `check`; what a template says of itself is in `headers`.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -23,7 +24,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError, meta, nodes
+from jinja2 import (
+    BaseLoader,
+    DictLoader,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateNotFound,
+    TemplateSyntaxError,
+    meta,
+    nodes,
+)
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
 from jinja2.runtime import Context
@@ -117,9 +127,9 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(("*", "**", "%", "+"))
     concat = staticmethod(_bounded)
 
-    def __init__(self, folders: tuple[Path, ...]) -> None:
+    def __init__(self, loader: BaseLoader) -> None:
         super().__init__(
-            loader=FileSystemLoader(folders),
+            loader=loader,
             undefined=StrictUndefined,
             autoescape=False,
             trim_blocks=True,
@@ -159,11 +169,22 @@ class Prompts:
     """The templates of a run: the user's folder first, then synth's own."""
 
     folders: tuple[Path, ...]
+    texts: Mapping[str, str] | None = None
+    """Sources by file name (`retrieval/query.j2`), once they are away from their folders."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_environment", _Sandbox(self.folders))
+        loader = FileSystemLoader(self.folders) if self.texts is None else DictLoader(self.texts)
+        object.__setattr__(self, "_environment", _Sandbox(loader))
 
     _environment: _Sandbox = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another machine with all sources: the folders there may be others, or none."""
+        texts = {}
+        for part in self._environment.list_templates(extensions=["j2"]):
+            with contextlib.suppress(Exception):  # one that cannot be read is in no task, or `check` had told
+                texts[part] = self._environment.loader.get_source(self._environment, part)[0]  # type: ignore[union-attr]
+        return Prompts, (self.folders, texts)
 
     def render(self, name: str, variables: Mapping[str, Any]) -> tuple[Message, ...]:
         """Render template `name` (`retrieval/query`) to messages. Raises ConfigError when the template is at fault."""

@@ -8,13 +8,13 @@ from typing import Any
 
 import yaml
 
-from synth import __version__, accounts, pipeline, rounds, speed, store, timings
+from synth import __version__, accounts, pipeline, plugins, rounds, speed, store, timings
 from synth import show as shows
 from synth import verify as verifies
 from synth.config import Config
 from synth.errors import ConfigError, StoreError, VerifyError
 from synth.estimate import Estimate, estimate
-from synth.executors import local
+from synth.executors import Executor, local
 from synth.files import write_atomically
 from synth.lock import owned
 from synth.plugins import did_you_mean
@@ -57,7 +57,8 @@ def run(config: Config, display: Display, stop: Stop | None = None, *, retry_fai
         with owned(folder):
             store.sweep(folder)
             write_atomically(folder / "run.yaml", _described(config, stages).encode())
-            ran = _in_rounds(config, built, display, stop, retry_failed=retry_failed)
+            with plugins.load("executors", config.executor.kind).open(config.executor) as execute:
+                ran = _in_rounds(config, built, execute, display, stop, retry_failed=retry_failed)
     else:
         ran = []
     manifests = tuple(store.finished(folder / stage.folder, stage) for stage in stages)
@@ -80,21 +81,27 @@ def run(config: Config, display: Display, stop: Stop | None = None, *, retry_fai
 
 
 def _in_rounds(
-    config: Config, built: pipeline.Pipeline, display: Display, stop: Stop | None, *, retry_failed: bool
+    config: Config,
+    built: pipeline.Pipeline,
+    execute: Executor,
+    display: Display,
+    stop: Stop | None,
+    *,
+    retry_failed: bool,
 ) -> list[Stage]:
     """Run all stages to the last but one until there is nothing more to plan, then the last."""
     *steered, publish = built.stages
     folder, ran, later = config.folder, list[Stage](), False
     rounds.check(folder, config, built.quota.fingerprint)
     while True:
-        ran += local.run(steered, folder, display, stop, retry_failed=retry_failed and not later, grown=later)
+        ran += execute(steered, folder, display, stop, retry_failed=retry_failed and not later, grown=later)
         store.check(folder / built.quota.folder, built.quota)
         following = quota.read(folder / built.quota.folder).get("next")
         if not following:
             break
         rounds.add(folder, config, built.quota.fingerprint, following)
         later = True
-    ran += local.run([publish], folder, display, stop)
+    ran += execute([publish], folder, display, stop)
     return list({stage.name: stage for stage in ran}.values())
 
 

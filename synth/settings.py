@@ -35,6 +35,11 @@ class KindSettings(Strict):
 
     kind: str
 
+    @property
+    def gpus(self) -> int:
+        """GPUs that it needs, where there are any."""
+        return 0
+
 
 def of_kind(family: str, key: str) -> BeforeValidator:
     def validate(value: Any) -> Any:

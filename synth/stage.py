@@ -106,6 +106,8 @@ class Map(Stage):
     rows_ahead: Callable[[Any], int] = lambda resource: 0
     """For coroutine functions: given the open resource, for how many input rows shards should be under way. Asked again
     and again."""
+    gpus: int = 0
+    """GPUs that a worker needs, where there are any."""
     judge: Callable[[Mapping[str, int]], None] = lambda counts: None
     """Told the counts of all shards before the stage is called finished; may raise to say that it must not be."""
 

@@ -165,6 +165,13 @@ def test_status_and_show_read_a_run(config: Path) -> None:
         (["show", "CONFIG", "--stage", "negative"], 2, "unknown stage 'negative'; did you mean 'negatives'?"),
         (["show", "CONFIG"], 5, "stage 'negatives' is not finished"),
         (["verify", "CONFIG"], 6, "not finished"),
+        (["run", "CONFIG", "--executor", "rai"], 2, "executors: unknown name 'rai'; did you mean 'ray'?"),
+        (
+            ["run", "CONFIG", "--executor", "local", "--address", "auto"],
+            2,
+            "executor.address: unknown key (known: kind)",
+        ),
+        (["run", "CONFIG", "--address", "ray://head:10001"], 2, "an address of Ray Client"),
         (["run"], 2, "Missing argument 'CONFIG'"),
     ],
 )

@@ -46,6 +46,29 @@ def test_an_override_reaches_into_settings(tmp_path: Path) -> None:
     assert found.engine.sampling.temperature == 0.0  # type: ignore[attr-defined]
 
 
+def test_an_executor_of_the_command_line_keeps_settings_of_its_own_kind_only(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(MINIMAL + "executor: {kind: ray, workers: 4}")
+    said = [config.load(path, [], kind).executor.model_dump(exclude_defaults=True) for kind in (None, "ray", "local")]
+    assert said == [{"kind": "ray", "workers": 4}, {"kind": "ray", "workers": 4}, {"kind": "local"}]
+
+
+def test_gpus_follow_from_settings(tmp_path: Path) -> None:
+    engines = {
+        "{kind: vllm, model: m}": 1,
+        "{kind: vllm, model: m, tensor_parallel_size: 4, options: {pipeline_parallel_size: 2}}": 8,
+        "{kind: server, model: m}": 0,
+        "{kind: scripted}": 0,
+    }
+    embedders = {
+        "{kind: sentence_transformers, model: m}": 1,
+        "{kind: sentence_transformers, model: m, device: cpu}": 0,
+        "{kind: hashing}": 0,
+    }
+    for key, said in (("engine", engines), ("embedder", embedders)):
+        assert {one: getattr(load(tmp_path, MINIMAL, f"{key}={one}"), key).gpus for one in said} == said
+
+
 def test_a_resolved_config_reads_back_as_itself(tmp_path: Path) -> None:
     found = load(tmp_path)
     assert settings.parse(config.Config, found.model_dump(mode="json"), where="") == found

@@ -18,7 +18,13 @@ from synth.steering import Spent, Tally, decide
 from synth.targets import Budget, Cell
 
 DOCS = Path(__file__).parents[1] / "docs"
-FAMILIES = {"tasks": "tasks.", "filters": "filters.", "engines": "engine: ", "encoders": "embedder: "}
+FAMILIES = {
+    "tasks": "tasks.",
+    "filters": "filters.",
+    "engines": "engine: ",
+    "encoders": "embedder: ",
+    "executors": "executor: ",
+}
 ALL = [(family, name) for family in FAMILIES for name in plugins.names(family)]
 TASKS = plugins.names("tasks")
 KNOWN_ELSEWHERE = {
@@ -159,7 +165,7 @@ def test_what_steering_says_of_a_round_is_so() -> None:
     assert "`rounds` rounds (12)" in said
 
 
-@pytest.mark.parametrize("name", ["tasks.md", "steering.md", "config.md", "rows.md", "prompts.md"])
+@pytest.mark.parametrize("name", ["tasks.md", "steering.md", "config.md", "rows.md", "prompts.md", "cluster.md"])
 def test_links_of_a_page_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page(name)):
         path, _, anchor = target.partition("#")

@@ -35,6 +35,10 @@ class Settings(KindSettings):
     trust_remote_code: bool = False
     """Run Python code that comes with the weights."""
 
+    @property
+    def gpus(self) -> int:
+        return 0 if self.device == "cpu" else 1
+
 
 @dataclass(frozen=True)
 class SentenceTransformersEncoder:

@@ -60,6 +60,10 @@ class Settings(EngineSettings):
     options: dict[str, Any] = Field(default_factory=dict)
     """Any further argument of `vllm.LLM`."""
 
+    @property
+    def gpus(self) -> int:
+        return self.tensor_parallel_size * int(self.options.get("pipeline_parallel_size", 1))
+
 
 @contextlib.contextmanager
 def open(settings: Settings) -> Iterator["VllmEngine"]:

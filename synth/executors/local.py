@@ -1,4 +1,4 @@
-"""Run stages one after the other on this machine.
+"""Run stages one after the other on this machine, one shard after the other.
 
 Each stage has the machine (and its GPU) to itself. A finished stage is skipped; of an unfinished one, or of one whose
 input or files have changed, the shards that still hold are kept and the others made. A stage's resource is opened only
@@ -12,25 +12,39 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from synth import ledger, schemas, store, timings
 from synth.errors import ModelError, Stopped, StoreError, VerifyError
+from synth.executors import Display, Executor
 from synth.files import fresh_folder, replace_folder
 from synth.ledger import File
+from synth.settings import KindSettings
 from synth.stage import Fold, Map, Progress, Rounds, Source, Stage, Workspace
 from synth.stop import Stop
 
-Display = Callable[[Stage, int | None], AbstractContextManager[Any]]
-"""Opens the display of one stage: `display(stage, rows to come, or null when unknown)`."""
 _log = logging.getLogger(__name__)
 _POLL = 0.1
 """Seconds between two looks at whether to stop, while shards are under way."""
+
+
+Compute = Callable[["Shards", Sequence[int], Workspace], None]
+"""Makes the missing shards of a map, by `Shards.read` and `Shards.keep`: all that executors do each in its own way."""
+
+
+class Settings(KindSettings):
+    """All in this process. A map whose function is a coroutine has several shards under way."""
+
+    kind: Literal["local"]
+
+
+@contextlib.contextmanager
+def open(_: Settings) -> Iterator[Executor]:
+    yield run
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,7 @@ class Run:
     """Make those shards anew in which the engine failed rows."""
     grown: bool = False
     """Whether there is a round more than before, so that stages which were finished have more to do."""
+    compute: Compute = field(kw_only=True)
 
 
 def run(
@@ -54,9 +69,10 @@ def run(
     *,
     retry_failed: bool = False,
     grown: bool = False,
+    compute: Compute | None = None,
 ) -> list[Stage]:
     """Run what is not finished yet; return the stages that ran. Raises Stopped when `stop` asks for it."""
-    this = Run(folder, display, stop or Stop(), retry_failed, grown)
+    this = Run(folder, display, stop or Stop(), retry_failed, grown, compute=compute or here)
     ran = []
     for stage in stages:
         this.stop.check()
@@ -109,7 +125,7 @@ def _source(stage: Source, run: Run) -> Mapping[str, float]:
             part = schemas.conform(rows, stage.writes)
             # Read again from the start: what is known must still be the same, or it is written anew.
             files.append(store.write_part(folder, index, part, known=known.get(store.part_name(index))))
-            _advance(bar, files[-1])
+            advance(bar, files[-1])
         ledger.reopen(folder, files)  # one that is read again may have fewer shards than before
         store.finish(folder, stage, _total(files), files)
         return _totals(bar)
@@ -129,19 +145,8 @@ def _map(stage: Map, run: Run) -> Mapping[str, float]:
         if missing:
             for side in stage.after[1:]:
                 store.check(run.folder / side.folder, side)
-            shards = _Shards(stage, run, parts, made_from)
-            with stage.open(Workspace(folder, run.folder, bar, run.stop)) as resource:
-                # Only now: what is to be made anew stays as long as nobody is there to make it.
-                ledger.reopen(folder, done.values())
-                if inspect.iscoroutinefunction(stage.fn):
-                    asyncio.run(_concurrently(stage.fn, resource, shards, missing))
-                else:
-                    for index in missing:
-                        run.stop.check()
-                        rows = shards.read(index)
-                        round_, shard = divmod(index, len(parts))
-                        place = (round_ + 1, shard) if isinstance(stage, Rounds) else ()
-                        _advance(bar, shards.keep(index, rows, stage.fn(rows, resource, *place)))
+            shards = Shards(stage, run, parts, made_from, done)
+            run.compute(shards, missing, Workspace(folder, run.folder, bar, run.stop))
             done |= shards.kept
         else:
             ledger.reopen(folder, done.values())
@@ -169,14 +174,26 @@ def _failed(file: File) -> int:
 
 
 @dataclass(frozen=True)
-class _Shards:
+class Shards:
     """A map's shards: read, checked, kept."""
 
     stage: Map
     run: Run
     parts: Sequence[File]
     made_from: Mapping[str, str]
+    done: Mapping[str, File]
+    """Those that are there."""
     kept: dict[str, File] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """To be called once, before the first is kept, when the stage is open: what is to be made anew stays as long as
+        nobody is there to make it."""
+        ledger.reopen(self.run.folder / self.stage.folder, self.done.values())
+
+    def place(self, index: int) -> tuple[int, ...]:
+        """Return what the stage's function is given besides: for rounds, which and the number of the shard."""
+        round_, shard = divmod(index, len(self.parts))
+        return (round_ + 1, shard) if isinstance(self.stage, Rounds) else ()
 
     def read(self, index: int) -> pa.Table:
         part = self.parts[index % len(self.parts)]
@@ -195,8 +212,22 @@ class _Shards:
         return file
 
 
+def here(shards: Shards, missing: Sequence[int], workspace: Workspace) -> None:
+    """Make shards in this process."""
+    stage = shards.stage
+    with stage.open(workspace) as resource:
+        shards.begin()
+        if inspect.iscoroutinefunction(stage.fn):
+            asyncio.run(_concurrently(stage.fn, resource, shards, missing))
+            return
+        for index in missing:
+            workspace.stop.check()
+            rows = shards.read(index)
+            advance(workspace.progress, shards.keep(index, rows, stage.fn(rows, resource, *shards.place(index))))
+
+
 async def _concurrently(
-    fn: Callable[[pa.Table, Any], Awaitable[pa.Table]], resource: Any, shards: _Shards, missing: Sequence[int]
+    fn: Callable[[pa.Table, Any], Awaitable[pa.Table]], resource: Any, shards: Shards, missing: Sequence[int]
 ) -> None:
     """Run the coroutine function on as many shards as it takes to have `rows_ahead` rows under way.
 
@@ -278,7 +309,8 @@ def _total(files: Iterable[File]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _advance(bar: Progress, file: File) -> None:
+def advance(bar: Progress, file: File) -> None:
+    """Say that a shard is made."""
     bar.advance(file.rows, file.counts.get(schemas.OK, 0))
 
 

@@ -54,6 +54,7 @@ def stage(config: Config, after: Stage) -> Map:
         writes=PAIRS,
         settings={"engine": engine, "templates": hashes},
         open=partial(_open, config=config, written_by=written_by, hashes=hashes),
+        gpus=config.engine.gpus,
         fn=generate,
         rows_ahead=lambda generator: 2 * generator.slots.limit(),
         judge=partial(within_budget, most=config.max_failed),

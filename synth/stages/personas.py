@@ -53,6 +53,7 @@ def stage(config: Config, after: Stage) -> Map:
             "library": _digest(config.personas),
         },
         open=partial(_open, config=config),
+        gpus=config.embedder.gpus,
         fn=partial(nearest, candidates=config.personas.candidates),
     )
 

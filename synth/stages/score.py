@@ -47,6 +47,7 @@ def stage(config: Config, after: Stage, passages: Stage) -> Map:
         },
         version=2,
         open=partial(_open, config=config, passages=passages),
+        gpus=config.embedder.gpus,
         fn=partial(score, candidates=config.score.candidates, shapes=shapes),
     )
 
