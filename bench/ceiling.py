@@ -50,17 +50,17 @@ class Side:
         return self.packages[0].split("[")[0].split("=")[0]
 
 
-DATATROVE = ("datatrove[io]==0.10.1", "aiohttp", "aiosqlite", "orjson")
+DATATROVE = ("datatrove[io]==0.10.1", "aiofiles", "aiosqlite", "httpx", "orjson", "xxhash")
 SIDES = [
     Side("bare aiohttp", "bare.py", "nothing"),
     Side("openai client", "openai_client.py", "nothing"),
     Side("synth", "synth_generate.py", "every answer"),
     Side("datatrove", "datatrove_runner.py", "the end's file", DATATROVE),
-    Side("datatrove, checkpoints", "datatrove_runner.py", "chunks of 1,000", DATATROVE, ("--checkpoints",)),
-    Side("distilabel", "distilabel_pipeline.py", "batches", ("distilabel[openai]==1.5.3",)),
-    Side("curator", "curator_llm.py", "every answer", ("bespokelabs-curator==0.1.31",)),
+    Side("datatrove, checkpoints", "datatrove_runner.py", "answers, some time after", DATATROVE, ("--checkpoints",)),
+    Side("distilabel", "distilabel_pipeline.py", "not checked", ("distilabel[openai]==1.5.3", "requests")),
+    Side("curator", "curator_llm.py", "not checked", ("bespokelabs-curator==0.1.31",)),
     Side("sdg_hub", "sdg_hub_flow.py", "nothing", ("sdg-hub==0.9.4",)),
-    Side("data_designer", "data_designer_run.py", "row groups", ("data-designer==0.9.7",)),
+    Side("data_designer", "data_designer_run.py", "not checked", ("data-designer==0.9.7",)),
 ]
 
 

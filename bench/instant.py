@@ -52,21 +52,24 @@ class Instant(asyncio.Protocol):
             self._answer(head)
 
     def _answer(self, head: bytes) -> None:
+        close = _header(head, b"connection").lower() == b"close"  # who asks for it may wait for the end
         if head.startswith(b"GET /stats"):
             stats = {"answered": Instant.answered, "cpu": time.process_time()}
-            self._send(json.dumps(stats).encode())
+            self._send(json.dumps(stats).encode(), close)
         elif head.startswith(b"GET"):
-            self._send(_MODELS)
+            self._send(_MODELS, close)
         else:
             Instant.answered += 1
             body = _OPENING + (_header(head, b"x-request-id") or b"%d" % Instant.answered) + _REST
             if self._latency:
-                self._loop.call_later(self._latency, self._send, body)
+                self._loop.call_later(self._latency, self._send, body, close)
             else:
-                self._send(body)
+                self._send(body, close)
 
-    def _send(self, body: bytes) -> None:
+    def _send(self, body: bytes, close: bool) -> None:
         self._transport.write(_HEAD % len(body) + body)
+        if close:
+            self._transport.close()
 
 
 def _header(head: bytes, name: bytes) -> bytes:

@@ -3,8 +3,8 @@
 The stages before it are made once, and stay; the time is that of the stage, as timings.jsonl has it.
 """
 
-import cProfile
 import contextlib
+import cProfile
 import io
 import pstats
 import shutil
