@@ -5,13 +5,14 @@ Keyed by the hash of the rendered request: whatever is changed in a run, a reque
 
 import contextlib
 import json
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 
 from synth.engines import Response
 from synth.kept import Keep
 
 FILE = "responses/journal.sqlite"
 """Its place in a run's folder."""
+_FIELDS = tuple(field.name for field in fields(Response))
 
 
 @dataclass(frozen=True)
@@ -28,5 +29,6 @@ class Journal:
 
     async def put(self, key: str, response: Response) -> None:
         """Return when the answer is on disk."""
-        body = json.dumps(astuple(response), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        values = [getattr(response, name) for name in _FIELDS]  # astuple copies each: a tenth of a request's whole cost
+        body = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
         await self.kept.put(bytes.fromhex(key), body)

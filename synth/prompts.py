@@ -132,6 +132,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             loader=loader,
             undefined=StrictUndefined,
             autoescape=False,
+            auto_reload=False,  # a run's templates stay as they were; looking would be a stat per prompt
             trim_blocks=True,
             lstrip_blocks=True,
         )

@@ -1,16 +1,19 @@
-"""An OpenAI-compatible server: `vllm serve` on this or another machine, or anything else that speaks its protocol.
+"""OpenAI-compatible servers: `vllm serve` on this or other machines, or anything else that speaks its protocol.
 
-What goes wrong on the way ends in one of three:
+What goes wrong on the way ends in one of four:
 
 - another try, `tries` at most, after a jittered, doubling pause or when the server says: HTTP 408, 425, 429 and 5xx, a
   time-out, a connection that is cut, an answer that is no answer. A cut one counts, also when the server died of it:
   a request that kills each server it meets shall not do so for ever. After the last try the request fails, and its row.
-- waiting, without a try being used up, while nobody listens at `url`: all requests wait together, `patience` at most.
-- the end of the run, as one ModelError: patience is over, or the address, the key or the model's name is wrong.
+- another server, without a try being used up, when one does not listen, or does not know the model or the key.
+- waiting, without a try being used up, while nobody listens anywhere: all requests wait together, `patience` at most.
+- the end of the run, as one ModelError: patience is over, or the address, the key or the model's name is wrong everywhere.
 
 The answer's schema goes as `response_format`; a server that ignores it is found out when the answer is parsed. Each try
 has its own X-Request-Id, and vLLM names its answer after it: from the first answer on that is named so, one for another
 request is not believed. A server that never does it cannot be checked.
+
+Which server a request goes to says `_servers`; how many one gets at once, `_window`.
 """
 
 import asyncio
@@ -20,15 +23,24 @@ import json
 import logging
 import os
 import random
+import re
+import ssl
 import time
+import urllib.error
+import urllib.request
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from typing import Literal
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-import httpx
-from pydantic import AliasPath, BaseModel, Field, ValidationError, model_validator
+import aiohttp
+from pydantic import AliasPath, BaseModel, Field, StringConstraints, ValidationError, model_validator
 
 from synth import secrets
-from synth.engines import EngineSettings, Request, RequestFailed, Response
+from synth.engines import EngineSettings, Request, RequestFailed, Response, Sampling
+from synth.engines._servers import Server, Servers, listed
 from synth.errors import ConfigError, ModelError
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
@@ -36,26 +48,46 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 CONNECTING = 10.0
 """Seconds to connect, and how long to wait for a server that was never there: a wrong address should be told soon."""
 LONGEST_WAIT = 5.0
-"""Seconds between two looks for a server that has gone."""
+"""Seconds between two looks for servers that have gone, or that are new in the list."""
 LONGEST_REPLY = 4 * 2**20
 """Bytes. An answer of 256 tokens has about 2,000; whatever sends more than this is not answering."""
+MOST = 1024
+"""Requests at once for one server, at most: four times what vLLM computes at once by default."""
+_IDLE = 4.0
+"""Seconds to keep an idle connection: vLLM closes it after five, and a request that meets the end of one is lost."""
+_ADDRESS = "correct engine.url, or the proxy and certificate variables of the environment"
+_COUNTERS = ("prefix_cache_queries", "prefix_cache_hits")
+_URL = r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$"
 _log = logging.getLogger(__name__)
 
 
 class Settings(EngineSettings):
-    """A server that answers /v1/chat/completions."""
+    """Servers that answer /v1/chat/completions: `url`, `urls` or `servers`; without any, one on this machine."""
 
     kind: Literal["server"]
-    url: str = Field("http://127.0.0.1:8000/v1", pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")
-    """Its address, up to and including /v1."""
+    url: str | None = Field(None, pattern=_URL)
+    """Address of the only server, up to and including /v1: http://127.0.0.1:8000/v1 if nothing else is given."""
+    urls: list[Annotated[str, StringConstraints(pattern=_URL)]] = Field([])
+    """Addresses of several servers of the same model."""
+    servers: str | None = None
+    """A file with an address a line (# begins a remark), read again while the run goes on: servers may come and go."""
     api_key_env: str = "SYNTH_API_KEY"
-    """Name of the environment variable that holds the key, if the server wants one. Keys stand in no file."""
+    """Name of the environment variable that holds the key, if the servers want one. Keys stand in no file."""
     timeout: float = Field(300, gt=0)
     """Seconds that one try may take, to the last byte of its answer."""
     tries: int = Field(8, ge=1, le=100)
     """How often to ask before a row fails. The pauses between eight tries take about two minutes."""
     patience: float = Field(300, ge=0)
-    """Seconds to wait for a server that has gone to come back (10 at most for one that was never there)."""
+    """Seconds to wait while no server is there (10 at most for one that was never there)."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "Settings":
+        given = [name for name in ("url", "urls", "servers") if getattr(self, name)]
+        if len(given) > 1:
+            raise ConfigError(
+                f"engine: {' and '.join(given)} both say where the servers are", fix="keep one of url, urls and servers"
+            )
+        return self
 
     @model_validator(mode="after")
     def _patient_in_time(self) -> "Settings":
@@ -65,6 +97,12 @@ class Settings(EngineSettings):
                 fix="lower patience: rows would fail while they wait for a server to come back",
             )
         return self
+
+    def places(self) -> list[str]:
+        """Return the addresses as they are listed now."""
+        if self.servers:
+            return listed(Path(self.servers))
+        return [url.rstrip("/") for url in self.urls or [self.url or "http://127.0.0.1:8000/v1"]]
 
 
 @contextlib.contextmanager
@@ -78,11 +116,12 @@ def open(settings: Settings) -> Iterator["ServerEngine"]:
 
 
 class _Again(Exception):
-    """A try that failed where another one may not. `asked`: seconds that the server wants to be left alone, if it said."""
+    """A try that failed where another one may not. `asked`: seconds that the server wants to be left alone, if it said.
+    `busy`: it has too much to do."""
 
-    def __init__(self, reason: str, detail: str, asked: float | None = None) -> None:
+    def __init__(self, reason: str, detail: str, asked: float | None = None, *, busy: bool = False) -> None:
         super().__init__(detail)
-        self.reason, self.detail, self.asked = reason, detail, asked
+        self.reason, self.detail, self.asked, self.busy = reason, detail, asked, busy
 
     def pause(self, attempt: int) -> float:
         if self.asked is not None:
@@ -90,172 +129,236 @@ class _Again(Exception):
         return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**attempt) * random.uniform(0.5, 1.5)
 
 
+class _Elsewhere(Exception):
+    """This server cannot be asked; another one may."""
+
+
 class ServerEngine:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        most = min(settings.in_flight or MOST, MOST)
+        self._servers = Servers(settings.places, most, settings.patience, CONNECTING)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._clients: AsyncGenerator[httpx.AsyncClient, None] | None = None
-        self._client: httpx.AsyncClient | None = None
+        self._clients: AsyncGenerator[aiohttp.ClientSession, None] | None = None
+        self._client: aiohttp.ClientSession | None = None
+        self._watcher: asyncio.Task[None] | None = None
         # A part of all ids: tells ours from others', and from those of a run that was killed and is still being served.
         self._mark = os.urandom(4).hex()
-        self._echoes = self._reached = False
-        self._missing_since: float | None = None
-        self._dead: ModelError | None = None
+        self._echoes = False
 
     @property
     def capacity(self) -> int:
-        return self._settings.in_flight or 128
+        return self._servers.capacity
 
     def counters(self) -> Mapping[str, float]:
-        return {}
+        """Return vLLM's own counters, of all servers that have them, since each was first seen."""
+        known = [server for server in (*self._servers.all.values(), *self._servers.gone) if server.counted]
+        with ThreadPoolExecutor(32) as pool:
+            now = list(pool.map(_counted, (server.url for server in known)))
+        sums: dict[str, float] = {}
+        for server, counted in zip(known, now, strict=True):
+            for name, number in counted.items():
+                before = (server.counted or {}).get(name, 0.0)
+                # Less than before: it was started again in between.
+                sums[name] = sums.get(name, 0.0) + (number - before if number >= before else number)
+        return sums
 
     async def complete(self, request: Request) -> Response:
         """Answer one request. Raises RequestFailed or ModelError, as the top of this file says."""
         body, key = self._body(request), request.key(self._settings.identity)
-        attempt = 0
+        await self._connected()
+        attempt, last = 0, None
         while True:
             try:
-                return await self._try(body, f"{self._mark}-{key}-{attempt}")
+                async with self._servers.place(request.prefix, last) as last:
+                    return await self._ask(last, body, f"{self._mark}-{key}-{attempt}")
+            except _Elsewhere:
+                continue
             except _Again as error:
                 if attempt + 1 == self._settings.tries:
                     raise RequestFailed(error.reason, error.detail) from error
                 await asyncio.sleep(error.pause(attempt))
                 attempt += 1
 
+    async def _ask(self, server: Server, body: bytes, identity: str) -> Response:
+        """Ask once, and keep account of how the server does."""
+        asked = time.monotonic()
+        try:
+            response = await self._try(server, body, identity)
+        except RequestFailed:  # it has answered
+            self._servers.answered(server)
+            raise
+        except _Again as error:
+            if error.busy:
+                server.window.refused(time.monotonic(), asked)
+            else:
+                self._servers.failed(server, error.detail)
+                self._watch()
+            raise
+        self._servers.answered(server)
+        return response
+
     def close(self) -> None:
         """Close the connections. A loop that has ended has done so; one that runs does so when it comes to it."""
-        loop, clients = self._loop, self._clients
-        self._loop = self._clients = self._client = None
-        if loop and clients and not loop.is_closed() and not loop.is_running():
-            loop.run_until_complete(clients.aclose())
+        loop, clients, watcher = self._loop, self._clients, self._watcher
+        self._loop = self._clients = self._client = self._watcher = None
+        if loop and clients and not loop.is_closed():
+            if watcher:
+                watcher.cancel()
+            if not loop.is_running():
+                loop.run_until_complete(clients.aclose())
 
-    async def _try(self, body: bytes, identity: str) -> Response:
-        """Ask once; where nobody listens, wait until somebody does."""
-        while True:
-            if self._dead:
-                raise self._dead
-            try:
-                # httpx would only bound each read: a server that drips could hold a request for ever.
-                async with asyncio.timeout(self._settings.timeout):
-                    reply, data = await self._post(body, identity)
-            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
-                await self._wait(_cause(error))
-            except httpx.RequestError as error:
-                raise _Again("server_error", _cause(error)) from error
-            except TimeoutError as error:
-                raise _Again("timeout", f"no whole answer within {self._settings.timeout:g} s") from error
-            except (httpx.InvalidURL, ValueError, ImportError, OSError, ExceptionGroup) as error:
-                # Not what the server did: an address, a proxy or a certificate that is none.
-                fix = "correct engine.url, or the proxy and certificate variables of the environment"
-                raise self._end(f"cannot be asked: {_cause(error)}", fix) from error
-            else:
-                return self._read(reply, data, identity)
+    async def _try(self, server: Server, body: bytes, identity: str) -> Response:
+        """Ask once. Raises _Elsewhere after having said what is wrong with the server."""
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                status, headers, data = await self._post(server, body, identity)
+        except aiohttp.ClientConnectorError as error:
+            self._servers.miss(server, _cause(error))
+            self._watch()
+            raise _Elsewhere from error
+        except aiohttp.InvalidURL as error:
+            self._leave_out(server, f"cannot be asked: {_cause(error)}", _ADDRESS)
+            raise _Elsewhere from error
+        except aiohttp.ClientError as error:
+            raise _Again("server_error", _cause(error)) from error
+        except TimeoutError as error:
+            raise _Again("timeout", f"no whole answer within {self._settings.timeout:g} s", busy=True) from error
+        except (ValueError, ImportError, OSError) as error:
+            # Not what the server did: an address, a proxy or a certificate that is none.
+            self._leave_out(server, f"cannot be asked: {_cause(error)}", _ADDRESS)
+            raise _Elsewhere from error
+        self._seen(server)
+        return self._read(server, status, headers, data, identity)
 
-    async def _post(self, body: bytes, identity: str) -> tuple[httpx.Response, bytes]:
-        client, data = await self._connected(), bytearray()
+    async def _post(self, server: Server, body: bytes, identity: str) -> tuple[int, Mapping[str, str], bytes]:
+        client = await self._connected()
         headers = {"Content-Type": "application/json", "X-Request-Id": identity}
-        async with client.stream("POST", "/chat/completions", content=body, headers=headers) as reply:
-            self._seen()
-            async for chunk in reply.aiter_bytes():
+        url, proxy = f"{server.url}/chat/completions", _proxy(server.url)
+        async with client.post(url, data=body, headers=headers, proxy=proxy, allow_redirects=False) as reply:
+            data = bytearray()
+            async for chunk in reply.content.iter_any():
                 data += chunk
                 if len(data) > LONGEST_REPLY:
-                    raise _Again("bad_reply", f"HTTP {reply.status_code}: more than {LONGEST_REPLY:,} bytes")
-        return reply, bytes(data)
+                    raise _Again("bad_reply", f"HTTP {reply.status}: more than {LONGEST_REPLY:,} bytes")
+            return reply.status, reply.headers, bytes(data)
 
-    def _seen(self) -> None:
-        if self._missing_since is not None:
-            away = time.monotonic() - self._missing_since
-            _log.warning("engine server: %s answers again, after %.0f s", self._settings.url, away)
-        self._reached, self._missing_since = True, None
+    def _seen(self, server: Server) -> None:
+        """It answers, whatever it says."""
+        if server.missing:
+            self._servers.back(server)
+        self._servers.reached = True
 
-    async def _wait(self, cause: str) -> None:
-        """Pause, as no server is there. Raises ModelError when none has been for too long."""
-        url, patience = self._settings.url, self._settings.patience
-        fix = "start it again, then run the same command: what it answered is in the journal"
-        if not self._reached:
-            patience, fix = min(patience, CONNECTING), "start it (vllm serve MODEL --port 8000), or correct engine.url"
-        if self._missing_since is None:
-            self._missing_since = time.monotonic()
-            _log.warning("engine server: %s cannot be reached (%s): waiting, %.0f s at most", url, cause, patience)
-        missing = time.monotonic() - self._missing_since
-        if missing >= patience:
-            raise self._end(f"cannot be reached, for {missing:,.0f} s: {cause}", fix)
-        pause = min(LONGEST_WAIT, max(0.1, missing / 2)) * random.uniform(0.5, 1.5)
-        await asyncio.sleep(min(pause, patience - missing))
+    def _leave_out(self, server: Server, what: str, fix: str) -> ModelError:
+        error = ModelError(f"engine server: {server.url}: {what}", fix=fix)
+        self._servers.leave_out(server, error)
+        return error
 
-    def _end(self, what: str, fix: str) -> ModelError:
-        """Make the error that ends the run, once: all other requests raise the same."""
-        self._dead = self._dead or ModelError(f"engine server: {self._settings.url}: {what}", fix=fix)
-        return self._dead
+    def _watch(self) -> None:
+        """Look for servers that have gone or are new, as long as there is something to look for."""
+        if self._watcher is None or self._watcher.done():
+            self._watcher = asyncio.ensure_future(self._looking())
 
-    async def _connected(self) -> httpx.AsyncClient:
+    async def _looking(self) -> None:
+        pause, never = 0.1, asyncio.Event()
+        while self._servers.dead is None:
+            await asyncio.gather(*(self._note(server) for server in self._servers.usable if server.counted is None))
+            with contextlib.suppress(TimeoutError):
+                wait = min(pause * random.uniform(0.5, 1.0), self._servers.patience_left)
+                await asyncio.wait_for(never.wait(), wait)
+            if self._settings.servers:
+                self._servers.read()
+            missing = [server for server in self._servers.all.values() if server.missing]
+            await asyncio.gather(*map(self._look, missing))
+            self._servers.look()
+            pause = min(LONGEST_WAIT, 1.5 * pause) if missing or self._settings.servers else LONGEST_WAIT
+
+    async def _look(self, server: Server) -> None:
+        """Ask a server that has gone whether it is there: whatever it says but an error of its own, it is."""
+        client = await self._connected()
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError, OSError):
+            async with (
+                asyncio.timeout(CONNECTING),
+                client.get(f"{_root(server.url)}/health", proxy=_proxy(server.url), allow_redirects=False) as reply,
+            ):
+                if reply.status < 500:
+                    self._servers.back(server)
+
+    async def _note(self, server: Server) -> None:
+        server.counted = await asyncio.to_thread(_counted, server.url)
+
+    async def _connected(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
             # No other request comes in between: `_open_client` does not wait before its `yield`.
-            self._loop, self._clients = loop, self._open_client()
+            self._loop, self._clients, self._watcher = loop, self._open_client(), None
             self._client = await anext(self._clients)
+            self._watch()
         return self._client
 
-    async def _open_client(self) -> AsyncGenerator[httpx.AsyncClient, None]:
+    async def _open_client(self) -> AsyncGenerator[aiohttp.ClientSession, None]:
         """Yield a client. It has to be closed in its event loop: a loop that ends closes its generators, and so this.
 
-        Proxies and certificates of the environment are used; a .netrc is not, since httpx 0.24.
+        Proxies and certificates of the environment are used, a .netrc is not (`trust_env` would).
         """
         variable = self._settings.api_key_env
         key = os.environ.get(variable, "").strip()
         if not (key.isascii() and key.isprintable()):
-            raise self._end(f"${variable} holds characters that no HTTP header can carry", f"set ${variable} again")
-        client = httpx.AsyncClient(
-            base_url=self._settings.url,
+            said = f"${variable} holds characters that no HTTP header can carry"
+            raise self._servers.end(ModelError(f"engine server: {said}", fix=f"set ${variable} again"))
+        try:
+            secure = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or None)
+        except OSError as error:
+            said = f"engine server: cannot be asked: {_cause(error)}: $SSL_CERT_FILE"
+            raise self._servers.end(ModelError(said, fix=_ADDRESS)) from error
+        client = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE, ssl=secure),
             headers={"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {}),
-            timeout=httpx.Timeout(None, connect=min(CONNECTING, self._settings.timeout / 2)),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=self.capacity),
-            follow_redirects=False,  # the key is for this server only
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECTING, self._settings.timeout / 2)),
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
         try:
             yield client
         finally:
-            await client.aclose()
+            await client.close()
 
     def _body(self, request: Request) -> bytes:
-        schema = {"name": "answer", "schema": json.loads(request.schema), "strict": True}
-        body = {
-            "model": self._settings.model,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            "seed": request.seed,
-            **request.sampling.model_dump(),
-            "response_format": {"type": "json_schema", "json_schema": schema},
-        }
-        if self._settings.chat_template_kwargs:
-            body["chat_template_kwargs"] = self._settings.chat_template_kwargs
-        return json.dumps(body).encode()
+        messages = [{"role": message.role, "content": message.content} for message in request.messages]
+        rest = _rest(
+            request.schema, request.sampling, self._settings.model, _plain(self._settings.chat_template_kwargs)
+        )
+        return f'{{"messages": {json.dumps(messages)}, "seed": {request.seed}, {rest}'.encode()
 
-    def _read(self, reply: httpx.Response, data: bytes, identity: str) -> Response:
-        if not reply.is_success:
-            raise self._refusal(reply, data)
+    def _read(self, server: Server, status: int, headers: Mapping[str, str], data: bytes, identity: str) -> Response:
+        if not 200 <= status < 300:
+            raise self._refusal(server, status, headers, data)
         try:
             answer = _Answer.model_validate_json(data)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(map(str, first["loc"])) or "reply"
-            raise _Again("bad_reply", f"{where}: {first['msg']}: {_said(reply, data)}") from error
+            raise _Again("bad_reply", f"{where}: {first['msg']}: {_said(status, data)}") from error
         named = answer.id or ""
         self._echoes = self._echoes or self._mark in named
         if self._echoes and not named.endswith(identity):
             raise _Again("wrong_reply", f"the answer to {secrets.redact(named)[:100]!r} came for {identity!r}")
         return answer.response()
 
-    def _refusal(self, reply: httpx.Response, data: bytes) -> Exception:
-        status, said = reply.status_code, _said(reply, data)
+    def _refusal(self, server: Server, status: int, headers: Mapping[str, str], data: bytes) -> Exception:
+        said = _said(status, data)
         if status in (401, 403, 404):
-            return self._end(said, f"check engine.url, engine.model, and the key in ${self._settings.api_key_env}")
-        if reply.has_redirect_location:
-            where = secrets.redact(reply.headers["Location"])
-            return self._end(f"HTTP {status}: has moved to {where[:200]}", "correct engine.url")
+            self._leave_out(
+                server, said, f"check engine.url, engine.model, and the key in ${self._settings.api_key_env}"
+            )
+            return _Elsewhere()
+        if status in (301, 302, 303, 307, 308) and "Location" in headers:
+            where = secrets.redact(headers["Location"])
+            self._leave_out(server, f"HTTP {status}: has moved to {where[:200]}", "correct engine.url")
+            return _Elsewhere()
         if 400 <= status < 500 and status not in (408, 425, 429):
             too_long = b"context length" in data or b"longer than" in data
             return RequestFailed("prompt_too_long" if too_long else "refused", said)
-        return _Again("server_error", said, _asked_pause(reply.headers.get("Retry-After", "")))
+        return _Again("server_error", said, _asked_pause(headers.get("Retry-After", "")), busy=status in (429, 503))
 
 
 class _Answer(BaseModel):
@@ -282,10 +385,61 @@ class _Answer(BaseModel):
         return Response(self.text, finish, self.prompt_tokens or 0, self.cached_tokens or 0, self.output_tokens or 0)
 
 
-def _said(reply: httpx.Response, data: bytes) -> str:
+@lru_cache(64)
+def _rest(schema: str, sampling: Sampling, model: str, template: str) -> str:
+    """Return what a run's requests have in common, as the end of a JSON object: it is written once."""
+    wanted = {"name": "answer", "schema": json.loads(schema), "strict": True}
+    body: dict[str, Any] = {
+        "model": model,
+        **sampling.model_dump(),
+        "response_format": {"type": "json_schema", "json_schema": wanted},
+    }
+    if template:
+        body["chat_template_kwargs"] = json.loads(template)
+    return json.dumps(body)[1:]
+
+
+def _plain(template: Mapping[str, Any]) -> str:
+    return json.dumps(template) if template else ""
+
+
+def _root(url: str) -> str:
+    return url.removesuffix("/v1")
+
+
+@lru_cache(1024)
+def _proxy(url: str) -> str | None:
+    """Return the proxy that the environment names for a server. Raises ValueError for one that is no HTTP proxy."""
+    parts = urlsplit(url)
+    proxies = urllib.request.getproxies_environment()
+    found = proxies.get(parts.scheme) or proxies.get("all")
+    if not found or urllib.request.proxy_bypass_environment(parts.netloc):  # type: ignore[attr-defined]
+        return None
+    if not found.startswith(("http://", "https://")):
+        raise ValueError(f"proxy {secrets.redact(found)!r} is no HTTP proxy")
+    return found
+
+
+_COUNTER = re.compile(r"^vllm:(\w+)_total(?:\{[^}]*\})? ([0-9.eE+]+)", re.MULTILINE)
+
+
+def _counted(url: str) -> dict[str, float]:
+    """Read a server's counters from its /metrics page; empty where there is none."""
+    found: dict[str, float] = {}
+    with (
+        contextlib.suppress(OSError, ValueError, urllib.error.URLError),
+        urllib.request.urlopen(f"{_root(url)}/metrics", timeout=2) as page,
+    ):
+        for name, value in _COUNTER.findall(page.read(LONGEST_REPLY).decode(errors="replace")):
+            if name in _COUNTERS:
+                found[name] = found.get(name, 0.0) + float(value)
+    return found
+
+
+def _said(status: int, data: bytes) -> str:
     """Return what a server said, fit for a message: one line, at most 200 characters of it, without keys."""
     text = " ".join(secrets.redact(data.decode(errors="replace")).split())
-    return f"HTTP {reply.status_code}: {text[:200] or '(nothing)'}"
+    return f"HTTP {status}: {text[:200] or '(nothing)'}"
 
 
 def _cause(error: BaseException) -> str:

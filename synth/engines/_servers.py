@@ -1,0 +1,239 @@
+"""Which of several servers a request goes to: where its passage is in the cache, unless that one has clearly more to do.
+
+Servers come and go. One that refuses connections, or fails time after time while others do not, is left alone and looked at
+(GET /health) until it answers; one that does not know the model or the key is left out for good. A list in a file is read
+again while the run goes on.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from synth import secrets
+from synth.engines._window import Window
+from synth.errors import ConfigError, ModelError
+
+FAILURES = 5
+"""Failures one after the other after which a server is left alone, if others are there."""
+_SPREAD, _SLACK = 1.25, 4
+"""A passage's own server may have this many times the mean of requests, and so many more; beyond that the next one takes it
+(consistent hashing with bounded loads, Mirrokni et al. 2018)."""
+_log = logging.getLogger("synth.engines.server")
+
+
+@dataclass(eq=False)
+class Server:
+    url: str
+    window: Window
+    held: int = 0
+    failures: int = 0
+    missing: str = ""
+    """Why it is left alone for now; empty while it is in use."""
+    since: float = 0.0
+    out: ModelError | None = None
+    """Why it is left out for good."""
+    counted: dict[str, float] | None = None
+    """Its counters when it was first seen; empty when it has none."""
+
+    @property
+    def usable(self) -> bool:
+        return not self.missing and self.out is None
+
+
+@dataclass
+class Servers:
+    """The servers of a run, and the requests that wait for one of them."""
+
+    listed: Callable[[], Sequence[str]]
+    """Returns the URLs as they are listed now."""
+    most: int
+    """Requests at once for one server, at most."""
+    patience: float
+    unreached: float
+    """The same, until any server was reached: a wrong address should be told soon."""
+    reached: bool = False
+    all: dict[str, Server] = field(default_factory=dict)
+    gone: list[Server] = field(default_factory=list)
+    """Servers that are listed no more."""
+    dead: ModelError | None = None
+    _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+    _none_since: float | None = None
+
+    def __post_init__(self) -> None:
+        self.read()
+
+    @property
+    def capacity(self) -> int:
+        """Somewhat more than the windows hold, so that they are full: a window that is not learns nothing."""
+        return max(1, sum(-(-5 * int(server.window.size) // 4) for server in self.usable))
+
+    @property
+    def usable(self) -> list[Server]:
+        return [server for server in self.all.values() if server.usable]
+
+    def read(self) -> None:
+        """Take in which servers are listed now."""
+        urls = dict.fromkeys(self.listed())
+        for url in urls:
+            if url not in self.all:
+                self.all[url] = Server(url, Window(self.most))
+                if self.reached:
+                    _log.warning("engine server: %s is there", url)
+        for url in [url for url in self.all if url not in urls]:
+            self.gone.append(self.all.pop(url))
+            _log.warning("engine server: %s is listed no more", url)
+        self.look()
+
+    def look(self) -> None:
+        """Let go of requests that can go, or end the run when nobody has been there for too long."""
+        if self.usable:
+            self._none_since = None
+        elif self._none_since is None:
+            self._none_since = time.monotonic()
+        elif self.dead is None and self.patience_left <= 0:
+            self._lose_patience(time.monotonic() - self._none_since)
+        self._admit()
+
+    @property
+    def patience_left(self) -> float:
+        """Seconds until the run ends if no server comes; infinite while one is there."""
+        if self._none_since is None:
+            return float("inf")
+        patience = self.patience if self.reached or not self.all else min(self.patience, self.unreached)
+        return max(0.0, self._none_since + patience - time.monotonic())
+
+    def _lose_patience(self, seconds: float) -> None:
+        missing = [server for server in self.all.values() if server.missing]
+        fix = "start it again, then run the same command: what it answered is in the journal"
+        if not self.reached:
+            fix = "start it (vllm serve MODEL --port 8000), or correct engine.url"
+        if not missing:
+            self.end(ModelError(f"engine server: no server is listed, for {seconds:,.0f} s", fix=fix))
+            return
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        what = f"cannot be reached, for {seconds:,.0f} s: {missing[0].missing}"
+        self.end(ModelError(f"engine server: {missing[0].url}{more}: {what}", fix=fix))
+
+    def end(self, error: ModelError) -> ModelError:
+        """End the run, once: all requests raise the same."""
+        self.dead = self.dead or error
+        for turn in self._waiting:
+            if not turn.done():
+                turn.set_result(None)
+        return self.dead
+
+    @contextlib.asynccontextmanager
+    async def place(self, prefix: str, avoid: Server | None = None) -> AsyncIterator[Server]:
+        """Hold a place at a server; wait for one, first come, first served. Raises ModelError."""
+        server = await self._take(prefix, avoid)
+        try:
+            yield server
+        finally:
+            server.held -= 1
+            self._admit()
+
+    async def _take(self, prefix: str, avoid: Server | None) -> Server:
+        while self.dead is None:
+            if not self._waiting and (server := self.choose(prefix, avoid)):
+                server.held += 1
+                return server
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                self._admit()  # the turn may have been given already
+                raise
+            # Its turn has come, and it has left the queue: nobody else is let in between.
+            if self.dead is None and (server := self.choose(prefix, avoid)):
+                server.held += 1
+                self._admit()
+                return server
+        raise self.dead
+
+    def _admit(self) -> None:
+        """Wake the first that waits, if any server has room; it wakes the next."""
+        while self._waiting and self._waiting[0].done():
+            self._waiting.popleft()
+        if self._waiting and (self.dead or any(server.held < int(server.window.size) for server in self.usable)):
+            self._waiting.popleft().set_result(None)
+
+    @property
+    def full(self) -> bool:
+        return bool(self._waiting)
+
+    def choose(self, prefix: str, avoid: Server | None = None) -> Server | None:
+        """Return the server for a request, or null where none has room. `avoid` is asked only if there is no other."""
+        free = [server for server in self.usable if server.held < int(server.window.size)]
+        free = [server for server in free if server is not avoid] or free
+        if len(free) < 2:
+            return free[0] if free else None
+        if prefix:
+            most = _SPREAD * sum(server.held for server in free) / len(free) + _SLACK
+            near = [server for server in free if server.held <= most]
+            return max(near, key=lambda server: _weight(server.url, prefix))
+        return min(free, key=lambda server: server.held)
+
+    def answered(self, server: Server) -> None:
+        server.failures, self.reached = 0, True
+        if server.missing:
+            self.back(server)
+        server.window.answered(time.monotonic(), full=self.full)
+
+    def failed(self, server: Server, cause: str) -> None:
+        """Count a failure that may be the server's: of many in a row it is."""
+        server.failures += 1
+        if server.failures >= FAILURES and any(other is not server for other in self.usable):
+            self.miss(server, f"{server.failures} failures in a row, the last: {cause}")
+
+    def miss(self, server: Server, cause: str) -> None:
+        """Leave a server alone until it answers again."""
+        if server.usable:
+            server.missing, server.since = cause, time.monotonic()
+            others = len(self.usable)
+            patience = self.patience if self.reached else min(self.patience, self.unreached)
+            then = f"{others} others go on" if others else f"waiting, {patience:g} s at most"
+            _log.warning("engine server: %s cannot be reached (%s): %s", server.url, cause, then)
+        self.look()
+
+    def back(self, server: Server) -> None:
+        if server.missing:
+            away = time.monotonic() - server.since
+            _log.warning("engine server: %s answers again, after %.0f s", server.url, away)
+            server.missing, server.failures = "", 0
+        self.look()
+
+    def leave_out(self, server: Server, error: ModelError) -> None:
+        """Ask a server no more. If it was the last one, the run ends with why."""
+        server.out = server.out or error
+        if all(other.out for other in self.all.values()):
+            self.end(error)
+        else:
+            _log.warning("engine server: left out: %s", error.what)
+            self.look()
+
+
+@lru_cache(100_000)
+def _weight(url: str, prefix: str) -> bytes:
+    """Rendezvous hashing (Thaler and Ravishankar 1998): a server more or less moves only its own passages."""
+    return hashlib.blake2b(f"{url}\0{prefix}".encode(), digest_size=8).digest()
+
+
+def listed(path: Path) -> list[str]:
+    """Read a list of servers: a URL a line; empty lines and those that begin with # are none. A file that is not there yet
+    lists none. Raises ConfigError when it cannot be read."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"engine.servers: {path}: cannot be read: {error}", fix="a URL per line") from error
+    found = [line.strip().rstrip("/") for line in lines]
+    return [secrets.redact(line) for line in found if line and not line.startswith("#")]
