@@ -63,7 +63,7 @@ class Servers:
     gone: list[Server] = field(default_factory=list)
     """Servers that are listed no more."""
     dead: ModelError | None = None
-    _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+    _waiting: deque[tuple[asyncio.Future[Server], str, Server | None]] = field(default_factory=deque)
     _none_since: float | None = None
 
     def __post_init__(self) -> None:
@@ -124,9 +124,7 @@ class Servers:
     def end(self, error: ModelError) -> ModelError:
         """End the run, once: all requests raise the same."""
         self.dead = self.dead or error
-        for turn in self._waiting:
-            if not turn.done():
-                turn.set_result(None)
+        self._admit()
         return self.dead
 
     @contextlib.asynccontextmanager
@@ -140,30 +138,30 @@ class Servers:
             self._admit()
 
     async def _take(self, prefix: str, avoid: Server | None) -> Server:
-        while self.dead is None:
-            if not self._waiting and (server := self.choose(prefix, avoid)):
-                server.held += 1
-                return server
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                self._admit()  # the turn may have been given already
-                raise
-            # Its turn has come, and it has left the queue: nobody else is let in between.
-            if self.dead is None and (server := self.choose(prefix, avoid)):
-                server.held += 1
+        turn: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
+        self._waiting.append((turn, prefix, avoid))
+        self._admit()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and not turn.exception():  # given a place in the same moment
+                turn.result().held -= 1
                 self._admit()
-                return server
-        raise self.dead
+            raise
 
     def _admit(self) -> None:
-        """Wake the first that waits, if any server has room; it wakes the next."""
-        while self._waiting and self._waiting[0].done():
+        """Give places to those who wait, in order, while there are any."""
+        while self._waiting:
+            turn, prefix, avoid = self._waiting[0]
+            if not turn.done():
+                if self.dead is not None:
+                    turn.set_exception(self.dead)
+                elif server := self.choose(prefix, avoid):
+                    server.held += 1
+                    turn.set_result(server)
+                else:
+                    return
             self._waiting.popleft()
-        if self._waiting and (self.dead or any(server.held < int(server.window.size) for server in self.usable)):
-            self._waiting.popleft().set_result(None)
 
     @property
     def full(self) -> bool:
@@ -212,7 +210,9 @@ class Servers:
 
     def leave_out(self, server: Server, error: ModelError) -> None:
         """Ask a server no more. If it was the last one, the run ends with why."""
-        server.out = server.out or error
+        if server.out:
+            return
+        server.out = error
         if all(other.out for other in self.all.values()):
             self.end(error)
         else:

@@ -19,6 +19,7 @@ Which server a request goes to says `_servers`; how many one gets at once, `_win
 import asyncio
 import contextlib
 import email.utils
+import hashlib
 import json
 import logging
 import os
@@ -165,7 +166,8 @@ class ServerEngine:
 
     async def complete(self, request: Request) -> Response:
         """Answer one request. Raises RequestFailed or ModelError, as the top of this file says."""
-        body, key = self._body(request), request.key(self._settings.identity)
+        body = self._body(request)
+        key = hashlib.blake2b(body, digest_size=16).hexdigest()
         await self._connected()
         attempt, last = 0, None
         while True:
@@ -213,7 +215,7 @@ class ServerEngine:
         try:
             async with asyncio.timeout(self._settings.timeout):
                 status, headers, data = await self._post(server, body, identity)
-        except aiohttp.ClientConnectorError as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             self._servers.miss(server, _cause(error))
             self._watch()
             raise _Elsewhere from error
