@@ -165,7 +165,9 @@ def test_what_steering_says_of_a_round_is_so() -> None:
     assert "`rounds` rounds (12)" in said
 
 
-@pytest.mark.parametrize("name", ["tasks.md", "steering.md", "config.md", "rows.md", "prompts.md", "cluster.md"])
+@pytest.mark.parametrize(
+    "name", ["tasks.md", "steering.md", "config.md", "rows.md", "prompts.md", "cluster.md", "gpu.md"]
+)
 def test_links_of_a_page_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page(name)):
         path, _, anchor = target.partition("#")
