@@ -1,9 +1,9 @@
 """Whether memory grows with requests: peak RSS of the stage generate at two sizes, one ten times the other.
 
-    python -m bench.memory [--sizes 100000 1000000] [--folder outputs/bench-memory]
+    python -m bench.memory [--sizes 100000 1000000] [--shard 10] [--folder outputs/bench-memory]
 
 Each passage is asked `ROWS` one-step questions (bench/onestep) of the scripted engine, with the journal on; shards are of
-ten passages. Passages and plans are made in a process before, so that `generate` has a process of its own: its peak is
+so many passages, at any size. Passages and plans are made in a process before, so that `generate` has a process of its own: its peak is
 VmHWM of /proc/self/status, and its RSS is noted at each tenth of its rows. Linux only.
 """
 
@@ -29,38 +29,37 @@ HERE = Path(__file__).parent
 WORDS = 100
 ROWS = 100
 """Of a passage: one of few shards and many requests, so that the stages before take no time."""
-SHARD = 10
-"""Passages; so a shard has 1,000 rows, at any size."""
 SAMPLES = 10
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Peak memory of `generate` at two sizes.")
     parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000], help="requests")
+    parser.add_argument("--shard", type=int, default=10, help="passages of a shard")
     parser.add_argument("--folder", type=Path, default=Path("outputs/bench-memory"))
     parser.add_argument("--child", choices=["before", "generate"], help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        print(json.dumps(child(given.child, given.folder, given.sizes[0])))
+        print(json.dumps(child(given.child, given.folder, given.sizes[0], given.shard)))
         return
     taken = []
     for size in given.sizes:
         texts.write(given.folder / f"{size}.jsonl", size // ROWS, WORDS)
-        apart("before", given.folder, size)
-        taken.append(apart("generate", given.folder, size))
+        apart("before", given.folder, size, given.shard)
+        taken.append(apart("generate", given.folder, size, given.shard))
     show(taken)
 
 
-def apart(what: str, folder: Path, size: int) -> dict[str, Any]:
+def apart(what: str, folder: Path, size: int, shard: int) -> dict[str, Any]:
     """Run a part of the pipeline in a process of its own; return what it says of itself."""
-    command = [sys.executable, "-m", "bench.memory", "--child", what, "--sizes", str(size), "--folder", str(folder)]
-    process = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "bench.memory", "--child", what, "--sizes", str(size), "--shard", str(shard)]
+    process = subprocess.run([*command, "--folder", str(folder)], check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(process.stdout)
     return found
 
 
-def child(what: str, folder: Path, size: int) -> dict[str, Any]:
-    chosen = settings(folder, size)
+def child(what: str, folder: Path, size: int, shard: int) -> dict[str, Any]:
+    chosen = settings(folder, size, shard)
     built = pipeline.build(chosen)
     if what == "before":
         with shown() as display:
@@ -111,7 +110,7 @@ def memory() -> dict[str, int]:
     return {name: int(kib) * 1024 for name, kib in re.findall(r"^(Vm\w+):\s+(\d+) kB$", status, re.MULTILINE)}
 
 
-def settings(folder: Path, size: int) -> config.Config:
+def settings(folder: Path, size: int, shard: int) -> config.Config:
     return config.Config.model_validate(
         {
             "name": f"run-{size}",
@@ -124,7 +123,7 @@ def settings(folder: Path, size: int) -> config.Config:
             "prompts": str(HERE / "onestep/prompts"),
             "engine": {"kind": "scripted", "in_flight": 512},
             "embedder": {"kind": "hashing", "dimensions": 64},
-            "shard_rows": SHARD,
+            "shard_rows": shard,
         }
     )
 
