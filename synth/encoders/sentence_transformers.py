@@ -11,12 +11,11 @@ import numpy as np
 from pydantic import Field
 
 from synth import weights
-from synth.encoders import Vectors
+from synth.encoders import CachedSettings, Vectors
 from synth.errors import ModelError
-from synth.settings import KindSettings
 
 
-class Settings(KindSettings):
+class Settings(CachedSettings):
     """A sentence-transformers model. `model` is a Hub name, a folder, or `package:NAME/PATH`."""
 
     kind: Literal["sentence_transformers"]
