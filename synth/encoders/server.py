@@ -104,7 +104,7 @@ class ServerEncoder:
             raise
         if len({vectors.shape[1] for vectors in found}) > 1:
             raise self._wrong("gave vectors of different dimensions", "are all of embedder.url of the same model?")
-        vectors = np.concatenate(found)
+        vectors: Vectors = np.concatenate(found)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not (np.isfinite(norms).all() and (norms > 0).all()):
             raise self._wrong("gave vectors that are zero or not finite", "start the server with --dtype float32")
