@@ -4,6 +4,7 @@ outputs/<run>/
   run.yaml                        resolved config and versions
   timings.jsonl                   one line per finished stage: when, how long (timings.py)
   responses/                      the journal (journal.py)
+  vectors/                        vectors by text (vectors.py)
   <stage>-<fingerprint>/          part-00000.parquet …, manifest.json; parts.jsonl while the stage is running
   dataset/                        what one publishes
 

@@ -11,7 +11,17 @@ from synth import plugins
 from synth.settings import KindSettings
 
 Vectors = npt.NDArray[np.float32]
-_PLACE = {"device", "batch_size"}
+_PLACE = {
+    "device", "batch_size", "batch_characters", "cache", "url", "api_key_env", "in_flight", "timeout", "tries",
+}  # fmt: skip
+
+
+class CachedSettings(KindSettings):
+    """Of an encoder whose vectors are dearer to make than to keep."""
+
+    cache: bool = True
+    """Keep vectors in the run's folder by text, so that other settings of later stages embed nothing anew. Takes disk:
+    4.7 KB a text at 384 dimensions. See docs/encoders.md for when to switch it off."""
 
 
 class Encoder(Protocol):

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from synth import encoders, readers
+from synth import encoders, readers, vectors
 from synth.config import Config, Personas
 from synth.encoders import Encoder
 from synth.errors import InputError
@@ -59,9 +59,9 @@ def stage(config: Config, after: Stage) -> Map:
 
 
 @contextlib.contextmanager
-def _open(_: Workspace, *, config: Config) -> Iterator[Catalogue]:
+def _open(workspace: Workspace, *, config: Config) -> Iterator[Catalogue]:
     personas = library(config.personas)
-    with encoders.opened(config.embedder) as encoder:
+    with vectors.opened(config.embedder, workspace) as encoder:
         starts = range(0, len(personas), _BLOCK)
         blocks = [encoder.queries(personas[at : at + _BLOCK]).astype(np.float16) for at in starts]
         yield Catalogue(encoder, personas, np.concatenate(blocks))

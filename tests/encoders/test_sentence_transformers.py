@@ -1,5 +1,7 @@
 """The real all-MiniLM-L6-v2, from its Python package: loaded once for all tests here (2 s)."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +62,33 @@ def test_a_model_without_a_pooling_of_its_own_gets_none_made_up(tmp_path: Path) 
             (tmp_path / file.name).symlink_to(file)
     with pytest.raises(ModelError, match=r"no modules\.json"), encoders.opened(settings(str(tmp_path))):
         pass
+
+
+# Several devices.
+
+
+def test_several_devices_give_the_same_vectors_whatever_the_terminal_sends(minilm: Encoder) -> None:
+    texts = [f"{'otters and copper ' * (number % 7)}number {number}" for number in range(50)]
+    several = Settings(kind="sentence_transformers", model=MINILM, device=["cpu", "cpu"], batch_size=4)
+    with encoders.opened(several) as opened:
+        assert isinstance(opened, SentenceTransformersEncoder)
+        np.testing.assert_allclose(opened.documents(texts), minilm.documents(texts), atol=1e-6)
+        for process in opened.pool["processes"]:
+            os.kill(process.pid, signal.SIGINT)
+        np.testing.assert_allclose(opened.queries(texts[:5]), minilm.queries(texts[:5]), atol=1e-6)
+        assert opened.queries([]).shape == (0, 384)
+        for process in opened.pool["processes"]:
+            process.kill()
+            process.join()
+        with pytest.raises(ModelError, match=r"embedder .* died"):
+            opened.documents(texts)
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus"), [(None, 1), ("cpu", 0), ("cuda:1", 1), (["cuda:0", "cuda:1"], 2), (["cpu", "cpu"], 0)]
+)
+def test_each_device_that_is_no_cpu_is_a_gpu(device: str | list[str] | None, gpus: int) -> None:
+    assert Settings(kind="sentence_transformers", model="m", device=device).gpus == gpus
 
 
 def settings(model: str) -> Settings:

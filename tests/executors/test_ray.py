@@ -24,7 +24,8 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from synth import __version__, config, kept, runs, store
+from synth import __version__, config, encoders, kept, runs, store, vectors
+from synth.encoders.hashing import Settings as Hashing
 from synth.errors import ConfigError, ModelError, Stopped, StoreError
 from synth.executors import _keeper, _worker, local
 from synth.executors import ray as executor
@@ -288,6 +289,23 @@ def test_progress_totals_and_warnings_come_to_the_driver(
     display = made(cluster, tmp_path, stages(fn=counts, open=opened, rows_ahead=lambda _: 3), workers=2)
     assert (display.rows, display.ok, display.totals) == (8, 0, {"tokens": 40, "closed": 2})
     assert sorted(caplog.messages) == ["shard of r0", "shard of r1", "shard of r2", "shard of r3"]
+
+
+def test_vectors_that_workers_embedded_are_kept_in_the_runs_folder(cluster: Cluster, tmp_path: Path) -> None:
+    def embed(rows: pa.Table, encoder: Any) -> pa.Table:
+        assert encoder.documents(["shared", *map(str, rows.column("n").to_pylist())]).shape == (rows.num_rows + 1, 512)
+        return double(rows, None)
+
+    @contextlib.contextmanager
+    def opened(workspace: Any) -> Iterator[Any]:
+        with workspace.keep(vectors.FILE) as keep, encoders.opened(Hashing(kind="hashing")) as encoder:
+            yield vectors.CachedEncoder(encoder, keep, "hashing")
+
+    before = stages(fn=embed, open=opened)
+    made(cluster, tmp_path, before)
+    assert numbers(tmp_path, before[1]) == DOUBLED
+    with kept.opened(tmp_path / vectors.FILE) as file:
+        assert len(file) == 8  # 0, 1, 2, 3, 10, 20, 30, and the one that all share
 
 
 def test_a_stage_that_wants_a_gpu_gets_one_and_one_that_does_not_goes_anywhere(
