@@ -25,6 +25,9 @@ FAILURES = 5
 _SPREAD, _SLACK = 1.25, 4
 """A passage's own server may have this many times the mean of requests, and so many more; beyond that the next one takes it
 (consistent hashing with bounded loads, Mirrokni et al. 2018)."""
+_SHORTEST_REST, _LONGEST_REST = 1.0, 60.0
+"""Seconds that one is left alone after it failed time after time: doubled each time until an answer comes. That it is
+healthy by its own word says little: an engine that fails each request is."""
 _log = logging.getLogger("synth.engines.server")
 
 
@@ -37,6 +40,10 @@ class Server:
     missing: str = ""
     """Why it is left alone for now; empty while it is in use."""
     since: float = 0.0
+    rests: int = 0
+    """How often it was left alone for failing, since its last answer."""
+    rested: float = 0.0
+    """When it may be asked again."""
     out: ModelError | None = None
     """Why it is left out for good."""
     counted: dict[str, float] | None = None
@@ -180,7 +187,7 @@ class Servers:
         return min(free, key=lambda server: server.held)
 
     def answered(self, server: Server) -> None:
-        server.failures, self.reached = 0, True
+        server.failures, server.rests, server.rested, self.reached = 0, 0, 0.0, True
         if server.missing:
             self.back(server)
         server.window.answered(time.monotonic(), full=self.full)
@@ -189,6 +196,9 @@ class Servers:
         """Count a failure that may be the server's: of many in a row it is."""
         server.failures += 1
         if server.failures >= FAILURES and any(other is not server for other in self.usable):
+            if server.usable:
+                server.rested = time.monotonic() + min(_LONGEST_REST, _SHORTEST_REST * 2.0**server.rests)
+                server.rests += 1
             self.miss(server, f"{server.failures} failures in a row, the last: {cause}")
 
     def miss(self, server: Server, cause: str) -> None:
@@ -202,7 +212,8 @@ class Servers:
         self.look()
 
     def back(self, server: Server) -> None:
-        if server.missing:
+        """Take a server back that is there again, unless it has to rest while others are there."""
+        if server.missing and not (self.usable and time.monotonic() < server.rested):
             away = time.monotonic() - server.since
             _log.warning("engine server: %s answers again, after %.0f s", server.url, away)
             server.missing, server.failures = "", 0

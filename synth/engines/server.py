@@ -32,6 +32,7 @@ import urllib.request
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -146,6 +147,7 @@ class ServerEngine:
         # A part of all ids: tells ours from others', and from those of a run that was killed and is still being served.
         self._mark = os.urandom(4).hex()
         self._echoes = False
+        self._unread = ""
 
     @property
     def capacity(self) -> int:
@@ -155,7 +157,7 @@ class ServerEngine:
         """Return vLLM's own counters, of all servers that have them, since each was first seen."""
         known = [server for server in (*self._servers.all.values(), *self._servers.gone) if server.counted]
         with ThreadPoolExecutor(32) as pool:
-            now = list(pool.map(_counted, (server.url for server in known)))
+            now = [counted or {} for counted in pool.map(_counted, (server.url for server in known))]
         sums: dict[str, float] = {}
         for server, counted in zip(known, now, strict=True):
             for name, number in counted.items():
@@ -193,7 +195,9 @@ class ServerEngine:
         except _Again as error:
             if error.busy:
                 server.window.refused(time.monotonic(), asked)
-            else:
+            if (
+                not error.busy or error.reason == "timeout"
+            ):  # it may have too much to do, or have stopped to do anything
                 self._servers.failed(server, error.detail)
                 self._watch()
             raise
@@ -269,11 +273,22 @@ class ServerEngine:
                 wait = min(pause * random.uniform(0.5, 1.0), self._servers.patience_left)
                 await asyncio.wait_for(never.wait(), wait)
             if self._settings.servers:
-                self._servers.read()
+                self._read_list()
             missing = [server for server in self._servers.all.values() if server.missing]
             await asyncio.gather(*map(self._look, missing))
             self._servers.look()
             pause = min(LONGEST_WAIT, 1.5 * pause) if missing or self._settings.servers else LONGEST_WAIT
+
+    def _read_list(self) -> None:
+        """Read the list again. One that cannot be read for a moment, as on a shared file system, is as it was."""
+        said = ""
+        try:
+            self._servers.read()
+        except ConfigError as error:
+            said = error.what
+        if said and said != self._unread:
+            _log.warning("%s: going on with the servers that are known", said)
+        self._unread = said
 
     async def _look(self, server: Server) -> None:
         """Ask a server that has gone whether it is there: whatever it says but an error of its own, it is."""
@@ -425,17 +440,22 @@ def _proxy(url: str) -> str | None:
 _COUNTER = re.compile(r"^vllm:(\w+)_total(?:\{[^}]*\})? ([0-9.eE+]+)", re.MULTILINE)
 
 
-def _counted(url: str) -> dict[str, float]:
-    """Read a server's counters from its /metrics page; empty where there is none."""
-    found: dict[str, float] = {}
-    with (
-        contextlib.suppress(OSError, ValueError, urllib.error.URLError),
-        urllib.request.urlopen(f"{_root(url)}/metrics", timeout=2) as page,
-    ):
-        for name, value in _COUNTER.findall(page.read(LONGEST_REPLY).decode(errors="replace")):
+def _counted(url: str) -> dict[str, float] | None:
+    """Read a server's counters from its /metrics page: empty where there is none, null where the server is not there yet."""
+    try:
+        with urllib.request.urlopen(f"{_root(url)}/metrics", timeout=2) as page:
+            text = page.read(LONGEST_REPLY).decode(errors="replace")
+        found: dict[str, float] = {}
+        for name, value in _COUNTER.findall(text):
             if name in _COUNTERS:
                 found[name] = found.get(name, 0.0) + float(value)
-    return found
+        return found
+    except urllib.error.HTTPError as error:
+        return None if error.code >= 500 else {}
+    except OSError:
+        return None
+    except (ValueError, HTTPException):
+        return {}
 
 
 def _said(status: int, data: bytes) -> str:

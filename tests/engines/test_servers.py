@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import socketserver
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -221,3 +223,133 @@ def test_a_server_knows_whether_it_is_in_use() -> None:
     assert one.usable
     one.missing = "gone"
     assert not one.usable
+
+
+def fail(servers: Servers, failing: Server) -> None:
+    for _ in range(FAILURES):
+        servers.failed(failing, "HTTP 500")
+
+
+def test_a_server_that_is_healthy_and_fails_all_the_same_rests_longer_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    servers, rests = ready("a", "b"), list[float]()
+    failing = servers.all["a"]
+    for _ in range(8):
+        fail(servers, failing)
+        rests.append(failing.rested - now)
+        servers.back(failing)  # what GET /health comes to
+        assert not failing.usable
+        now = failing.rested
+        servers.back(failing)
+        assert failing.usable
+    assert rests == [1, 2, 4, 8, 16, 32, 60, 60]
+    servers.answered(failing)
+    fail(servers, failing)
+    assert failing.rested - now == 1
+    servers.miss(servers.all["b"], "gone")  # then it is better than none
+    servers.back(failing)
+    assert servers.usable == [failing]
+
+
+def test_a_server_that_only_holds_requests_is_left_alone(caplog: pytest.LogCaptureFixture, monkeypatch: Any) -> None:
+    caplog.set_level(logging.WARNING, "synth.engines.server")
+    monkeypatch.setattr(server, "FIRST_PAUSE", 0.001)
+    with LlmServer(rate=1, kinds=["hang"]) as one, LlmServer() as two:
+        with server.open(settings(one, two, timeout=0.3)) as engine:
+            answers = asyncio.run(ask(engine, *(request(f"passage {n}") for n in range(40))))
+        assert [answer.text for answer in answers] == ['{"sure": true}'] * 40
+        assert two.answered.total() == 40
+        assert caplog.records[0].getMessage() == (
+            f"engine server: {one.url} cannot be reached (5 failures in a row, the last: no whole answer within 0.3 s): "
+            "1 others go on"
+        )
+
+
+def test_a_list_that_cannot_be_read_for_a_moment_is_as_it_was(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.WARNING, "synth.engines.server")
+    monkeypatch.setattr(server, "LONGEST_WAIT", 0.02)
+    file = tmp_path / "servers.txt"
+
+    async def said(words: str) -> None:
+        while not any(words in record.getMessage() for record in caplog.records):
+            await asyncio.sleep(0.01)
+
+    async def play(engine: ServerEngine, one: LlmServer, two: LlmServer) -> None:
+        await ask(engine, request("first"))
+        file.write_bytes(b"\xff")
+        await said("cannot be read")
+        assert [known.url for known in engine._servers.usable] == [one.url]
+        file.write_text(f"{one.url}\n{two.url}\n")
+        await said("is there")
+        assert [known.url for known in engine._servers.usable] == [one.url, two.url]
+
+    with LlmServer() as one, LlmServer() as two:
+        file.write_text(one.url)
+        with server.open(settings(urls=[], servers=str(file))) as engine:
+            asyncio.run(play(engine, one, two))
+    assert len(caplog.records) == 2  # said once, however often it was looked at
+
+
+class Rude(socketserver.BaseRequestHandler):
+    """Answers all requests with what its server was told to say."""
+
+    def handle(self) -> None:
+        self.request.recv(10_000)
+        self.request.sendall(self.server.said)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("said", "counted"),
+    [
+        (b"HTTP/1.0 200 OK\r\n\r\nvllm:prefix_cache_hits_total{engine=\"0\"} 1.5e+06\n", {"prefix_cache_hits": 1_500_000.0}),
+        (b"HTTP/1.0 200 OK\r\n\r\nvllm:prefix_cache_hits_total 1\nvllm:prefix_cache_hits_total{engine=\"1\"} 2\n",
+         {"prefix_cache_hits": 3.0}),
+        (b"HTTP/1.0 200 OK\r\n\r\nvllm:prefix_cache_hits_total 1.2.3\n", {}),
+        (b"HTTP/1.0 404 Not Found\r\n\r\n", {}),
+        (b"HTTP/1.0 503 Loading\r\n\r\n", None),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", {}),
+        (b"", None),
+    ],
+)  # fmt: skip
+def test_counters_are_read_from_a_page_and_what_is_none_breaks_nothing(
+    said: bytes, counted: dict[str, float] | None
+) -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Rude) as rude:
+        rude.said = said  # type: ignore[attr-defined]
+        thread = threading.Thread(target=rude.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        assert server._counted(f"http://127.0.0.1:{rude.server_address[1]}/v1") == counted
+        rude.shutdown()
+        thread.join()
+
+
+def test_a_server_that_comes_late_is_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked, counted = threading.Event(), server._counted
+
+    def look(url: str) -> dict[str, float] | None:
+        found = counted(url)
+        looked.set()
+        return found
+
+    monkeypatch.setattr(server, "_counted", look)
+
+    async def play(engine: ServerEngine, late: LlmServer) -> None:
+        asked = asyncio.ensure_future(engine.complete(request("first")))
+        assert await asyncio.to_thread(looked.wait, 30)  # for its counters, before it is there
+        await asyncio.to_thread(late.start)
+        await asked
+        [known] = engine._servers.all.values()
+        while known.counted is None:
+            await asyncio.sleep(0.01)
+        await ask(engine, *(request(f"passage {n}", 1) for n in range(20)))
+
+    with LlmServer() as late:
+        late.stop()
+        with server.open(settings(late)) as engine:
+            asyncio.run(play(engine, late))
+            assert engine.counters()["prefix_cache_queries"] in (200, 210)  # the first may have come before the look
