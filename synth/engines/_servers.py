@@ -23,8 +23,11 @@ from synth.errors import ConfigError, ModelError
 FAILURES = 5
 """Failures one after the other after which a server is left alone, if others are there."""
 _SPREAD, _SLACK = 1.25, 4
-"""A passage's own server may have this many times the mean of requests, and so many more; beyond that the next one takes it
-(consistent hashing with bounded loads, Mirrokni et al. 2018)."""
+"""A passage's own server may have this many times its share of requests, those that wait for it included, and so many more;
+beyond that the next one takes it (consistent hashing with bounded loads, Mirrokni et al. 2018)."""
+_LENT = 0.25
+"""The part of a server's places that stay empty rather than take a request from another's queue: to compute a passage
+anew costs more than a place that is empty for a moment."""
 _SHORTEST_REST, _LONGEST_REST = 1.0, 60.0
 """Seconds that one is left alone after it failed time after time: doubled each time until an answer comes. That it is
 healthy by its own word says little: an engine that fails each request is."""
@@ -32,10 +35,21 @@ _log = logging.getLogger("synth.engines.server")
 
 
 @dataclass(eq=False)
+class Turn:
+    """A request that waits for a place."""
+
+    place: "asyncio.Future[Server]"
+    prefix: str
+    avoid: "Server | None"
+
+
+@dataclass(eq=False)
 class Server:
     url: str
     window: Window
     held: int = 0
+    queue: deque[Turn] = field(default_factory=deque)
+    """Requests that wait for this one, first come, first served."""
     failures: int = 0
     missing: str = ""
     """Why it is left alone for now; empty while it is in use."""
@@ -52,6 +66,10 @@ class Server:
     @property
     def usable(self) -> bool:
         return not self.missing and self.out is None
+
+    @property
+    def load(self) -> int:
+        return self.held + len(self.queue)
 
 
 @dataclass
@@ -70,7 +88,8 @@ class Servers:
     gone: list[Server] = field(default_factory=list)
     """Servers that are listed no more."""
     dead: ModelError | None = None
-    _waiting: deque[tuple[asyncio.Future[Server], str, Server | None]] = field(default_factory=deque)
+    _nowhere: deque[Turn] = field(default_factory=deque)
+    """Requests that wait while no server is there."""
     _none_since: float | None = None
 
     def __post_init__(self) -> None:
@@ -142,49 +161,78 @@ class Servers:
             yield server
         finally:
             server.held -= 1
-            self._admit()
+            self._fill(server)
 
     async def _take(self, prefix: str, avoid: Server | None) -> Server:
-        turn: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
-        self._waiting.append((turn, prefix, avoid))
-        self._admit()
+        if self.dead is not None:
+            raise self.dead
+        turn = Turn(asyncio.get_running_loop().create_future(), prefix, avoid)
+        if server := self._line_up(turn):
+            self._fill(server)
         try:
-            return await turn
+            return await turn.place
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and not turn.exception():  # given a place in the same moment
-                turn.result().held -= 1
-                self._admit()
+            if turn.place.done() and not turn.place.cancelled() and not turn.place.exception():
+                server = turn.place.result()  # given a place in the same moment
+                server.held -= 1
+                self._fill(server)
             raise
 
+    def _line_up(self, turn: Turn) -> Server | None:
+        server = self.choose(turn.prefix, turn.avoid)
+        (server.queue if server else self._nowhere).append(turn)
+        return server
+
     def _admit(self) -> None:
-        """Give places to those who wait, in order, while there are any."""
-        while self._waiting:
-            turn, prefix, avoid = self._waiting[0]
-            if not turn.done():
-                if self.dead is not None:
-                    turn.set_exception(self.dead)
-                elif server := self.choose(prefix, avoid):
-                    server.held += 1
-                    turn.set_result(server)
-                else:
+        """See to all who wait, after servers have come or gone."""
+        away = [server for server in self.all.values() if not server.usable]
+        queues = [self._nowhere, *(server.queue for server in (*away, *self.gone))]
+        lost = [turn for queue in queues for turn in queue if not turn.place.done()]
+        for queue in queues:
+            queue.clear()
+        if self.dead is not None:
+            for server in self.usable:
+                lost += [turn for turn in server.queue if not turn.place.done()]
+                server.queue.clear()
+            for turn in lost:
+                turn.place.set_exception(self.dead)
+            return
+        for turn in lost:
+            self._line_up(turn)
+        for server in self.usable:
+            self._fill(server)
+
+    def _fill(self, server: Server) -> None:
+        """Give a server's free places to those who wait for it, then to those who wait for the one with most to do."""
+        size = int(server.window.size)
+        while server.usable and self.all.get(server.url) is server and server.held < size:
+            queue = server.queue
+            if not queue and server.held < (1 - _LENT) * size:
+                queue = max((other.queue for other in self.usable), key=len)
+                if queue and queue[0].avoid is server:
                     return
-            self._waiting.popleft()
+            if not queue:
+                return
+            turn = queue.popleft()
+            if not turn.place.done():
+                server.held += 1
+                turn.place.set_result(server)
 
     @property
     def full(self) -> bool:
-        return bool(self._waiting)
+        return any(server.queue for server in self.all.values())
 
     def choose(self, prefix: str, avoid: Server | None = None) -> Server | None:
-        """Return the server for a request, or null where none has room. `avoid` is asked only if there is no other."""
-        free = [server for server in self.usable if server.held < int(server.window.size)]
-        free = [server for server in free if server is not avoid] or free
-        if len(free) < 2:
-            return free[0] if free else None
+        """Return the server for a request, or null where none is there. `avoid` is asked only if there is no other."""
+        usable = self.usable
+        usable = [server for server in usable if server is not avoid] or usable
+        if len(usable) < 2:
+            return usable[0] if usable else None
         if prefix:
-            most = _SPREAD * sum(server.held for server in free) / len(free) + _SLACK
-            near = [server for server in free if server.held <= most]
+            share = sum(server.load for server in usable) / sum(server.window.size for server in usable)
+            near = [one for one in usable if one.load <= _SPREAD * share * one.window.size + _SLACK]
             return max(near, key=lambda server: _weight(server.url, prefix))
-        return min(free, key=lambda server: server.held)
+        return min(usable, key=lambda server: server.load / server.window.size)
 
     def answered(self, server: Server) -> None:
         server.failures, server.rests, server.rested, self.reached = 0, 0, 0.0, True

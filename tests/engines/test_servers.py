@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import random
 import socketserver
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,96 @@ def test_a_server_that_has_clearly_more_to_do_passes_requests_on() -> None:
     own.held, other.held = 20, 4  # the mean is 12, and 1.25 x 12 + 4 = 19
     assert servers.choose("passage") is other
     assert servers.choose("") is other
-    own.held, other.held = 0, 32  # full: its window is 32
-    assert [servers.choose("x"), servers.choose("passage", avoid=own)] == [own, own]
-    own.held = 32
-    assert servers.choose("passage") is None
+    own.held, other.held = 32, 32  # all places are taken: it waits for its own
+    assert servers.choose("passage") is own
+    assert servers.choose("passage", avoid=own) is other
+    own.window.size, other.window.size = 64, 16  # the shares are 51 and 13
+    own.held, other.held = 60, 4
+    assert servers.choose("passage") is own
+    own.held, other.held = 4, 60
+    assert servers.choose("") is own
+
+
+def test_with_more_to_do_than_places_passages_stay_where_they_are() -> None:
+    """Four servers of 32 places, always full, 400 passages of 8 requests each: where they were answered."""
+    servers, draw = ready("a", "b", "c", "d"), random.Random(1)
+    at: dict[str, set[str]] = defaultdict(set)
+    load, held = Counter[str](), Counter[int]()
+
+    async def one(passage: str, under_way: asyncio.Semaphore) -> None:
+        async with servers.place(passage) as given:
+            at[passage].add(given.url)
+            load[given.url] += 1
+            for _ in range(draw.randint(5, 15)):
+                await asyncio.sleep(0)
+            held[given.held] += 1
+        under_way.release()
+
+    async def play() -> None:
+        for known in servers.all.values():
+            known.window = Window(32)
+        under_way = asyncio.Semaphore(servers.capacity)
+        async with asyncio.TaskGroup() as group:
+            for number in range(3200):
+                await under_way.acquire()
+                group.create_task(one(f"passage {number // 8}", under_way))
+
+    asyncio.run(play())
+    # One queue for all, the first to the first place: 8 of 400 stay at one server.
+    assert Counter(map(len, at.values())) == {1: 241, 2: 130, 3: 27, 4: 2}
+    assert load == {"a": 806, "b": 798, "c": 794, "d": 802}
+    assert sum(places * times for places, times in held.items()) / held.total() > 28
+    assert max(held) == 32
+
+
+def test_a_server_with_places_to_spare_takes_what_waits_for_another() -> None:
+    async def play() -> tuple[list[str], list[str]]:
+        servers = ready("a", "b")
+        for known in servers.all.values():
+            known.window = Window(4)
+        own = servers.choose("passage")
+        assert own is not None
+        [other] = [known for known in servers.all.values() if known is not own]
+        other.held = 4  # so that all wait for their own
+        turns = [asyncio.ensure_future(servers._take("passage", None)) for _ in range(7)]
+        await asyncio.sleep(0)
+        before = [turn.result().url for turn in turns if turn.done()]
+        other.held = 2
+        servers._fill(other)
+        await asyncio.sleep(0)
+        after = [turn.result().url for turn in turns if turn.done()]
+        names = {own.url: "own", other.url: "other"}
+        for turn in turns:
+            turn.cancel()
+        return [names[url] for url in before], [names[url] for url in after]
+
+    before, after = asyncio.run(play())
+    assert before == ["own"] * 4
+    assert after == ["own"] * 4 + ["other"]  # up to three of its four places: one is kept for its own passages
+
+
+def test_those_who_wait_for_a_server_that_goes_move_to_others_and_end_with_the_last() -> None:
+    async def play() -> list[Any]:
+        servers = ready("a", "b")
+        for known in servers.all.values():
+            known.window = Window(1)
+            known.held = 1
+        turns = [asyncio.ensure_future(servers._take(f"passage {n}", None)) for n in range(6)]
+        await asyncio.sleep(0)
+        assert [len(known.queue) for known in servers.all.values()] == [5, 1]  # as their passages fall
+        servers.miss(servers.all["a"], "gone")
+        assert [len(known.queue) for known in servers.all.values()] == [0, 6]
+        servers.miss(servers.all["b"], "gone")
+        assert len(servers._nowhere) == 6
+        servers.all["b"].held = 0
+        servers.back(servers.all["b"])
+        await asyncio.sleep(0)
+        assert [turn.done() for turn in turns].count(True) == 1
+        servers.end(ModelError("over"))
+        return await asyncio.gather(*turns, return_exceptions=True)
+
+    ends = asyncio.run(play())
+    assert Counter(str(getattr(end, "url", end)) for end in ends) == {"b": 1, "over": 5}
 
 
 def test_all_requests_of_a_passage_are_answered_by_one_server() -> None:
