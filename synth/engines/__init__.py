@@ -13,6 +13,8 @@ from synth.settings import KindSettings, Strict
 
 AT_ONCE = 128
 """Requests to have under way where an engine does not say."""
+COUNTERS = ("prefix_cache_queries", "prefix_cache_hits")
+"""Prompt tokens looked for in the prefix cache, and found there: vLLM's names."""
 
 
 class Sampling(Strict):
@@ -105,7 +107,7 @@ def capacity(engine: Engine) -> int:
 
 
 def counters(engine: Engine) -> Mapping[str, float]:
-    """What an engine has counted since it was opened: what its method `counters` returns, or nothing. In use are
-    `prefix_cache_queries` and `prefix_cache_hits`: prompt tokens looked for in the prefix cache, and found (vLLM's names)."""
+    """What an engine has counted since it was opened: what its method `counters` returns, or nothing. Names are
+    those of COUNTERS."""
     count = getattr(engine, "counters", None)
     return count() if count else {}

@@ -1,8 +1,9 @@
 """How many requests a server gets at once, found out from its answers alone.
 
 Two rules. What is refused (HTTP 429, 503, a time-out) cuts the window, and from then on it grows slowly: AIMD, as TCP does.
-It doubles at the start, and grows only as far as more requests at once bring more answers a second: beyond that they would wait inside the server,
-out of order and out of its prefix cache. So it settles at one to some two times what the server computes at once, or at START.
+Until then it doubles, but only as far as more requests at once bring more answers a second: beyond that they would wait
+inside the server, out of order and out of its prefix cache. So it settles at one to some two times what the server computes
+at once (one to four, where answers come unevenly), or at START.
 """
 
 from dataclasses import dataclass, field

@@ -18,47 +18,39 @@ Which server a request goes to says `_servers`; how many one gets at once, `_win
 
 import asyncio
 import contextlib
-import email.utils
 import hashlib
 import json
 import logging
 import os
 import random
-import re
 import ssl
 import time
-import urllib.error
-import urllib.request
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import aiohttp
 from pydantic import AliasPath, BaseModel, Field, StringConstraints, ValidationError, model_validator
 
 from synth import secrets
-from synth.engines import EngineSettings, Request, RequestFailed, Response, Sampling
+from synth.engines import EngineSettings, Request, RequestFailed, Response, Sampling, _http
+from synth.engines._http import LONGEST_PAUSE, LONGEST_REPLY
 from synth.engines._servers import Server, Servers, listed
 from synth.errors import ConfigError, ModelError
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-"""Seconds between two tries: the first, doubled each time, and the most that a server's Retry-After can ask for."""
+FIRST_PAUSE = 1.0
+"""Seconds between two tries: the first, doubled each time up to LONGEST_PAUSE."""
 CONNECTING = 10.0
 """Seconds to connect, and how long to wait for a server that was never there: a wrong address should be told soon."""
 LONGEST_WAIT = 5.0
 """Seconds between two looks for servers that have gone, or that are new in the list."""
-LONGEST_REPLY = 4 * 2**20
-"""Bytes. An answer of 256 tokens has about 2,000; whatever sends more than this is not answering."""
 MOST = 1024
 """Requests at once for one server, at most: four times what vLLM computes at once by default."""
 _IDLE = 4.0
 """Seconds to keep an idle connection: vLLM closes it after five, and a request that meets the end of one is lost."""
 _ADDRESS = "correct engine.url, or the proxy and certificate variables of the environment"
-_COUNTERS = ("prefix_cache_queries", "prefix_cache_hits")
 _URL = r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$"
 _log = logging.getLogger(__name__)
 
@@ -157,7 +149,7 @@ class ServerEngine:
         """Return vLLM's own counters, of all servers that have them, since each was first seen."""
         known = [server for server in (*self._servers.all.values(), *self._servers.gone) if server.counted]
         with ThreadPoolExecutor(32) as pool:
-            now = [counted or {} for counted in pool.map(_counted, (server.url for server in known))]
+            now = [counted or {} for counted in pool.map(_http.counted, (server.url for server in known))]
         sums: dict[str, float] = {}
         for server, counted in zip(known, now, strict=True):
             for name, number in counted.items():
@@ -220,19 +212,19 @@ class ServerEngine:
             async with asyncio.timeout(self._settings.timeout):
                 status, headers, data = await self._post(server, body, identity)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            self._servers.miss(server, _cause(error))
+            self._servers.miss(server, _http.cause(error))
             self._watch()
             raise _Elsewhere from error
         except aiohttp.InvalidURL as error:
-            self._leave_out(server, f"cannot be asked: {_cause(error)}", _ADDRESS)
+            self._leave_out(server, f"cannot be asked: {_http.cause(error)}", _ADDRESS)
             raise _Elsewhere from error
         except aiohttp.ClientError as error:
-            raise _Again("server_error", _cause(error)) from error
+            raise _Again("server_error", _http.cause(error)) from error
         except TimeoutError as error:
             raise _Again("timeout", f"no whole answer within {self._settings.timeout:g} s", busy=True) from error
         except (ValueError, ImportError, OSError) as error:
             # Not what the server did: an address, a proxy or a certificate that is none.
-            self._leave_out(server, f"cannot be asked: {_cause(error)}", _ADDRESS)
+            self._leave_out(server, f"cannot be asked: {_http.cause(error)}", _ADDRESS)
             raise _Elsewhere from error
         self._seen(server)
         return self._read(server, status, headers, data, identity)
@@ -240,7 +232,7 @@ class ServerEngine:
     async def _post(self, server: Server, body: bytes, identity: str) -> tuple[int, Mapping[str, str], bytes]:
         client = await self._connected()
         headers = {"Content-Type": "application/json", "X-Request-Id": identity}
-        url, proxy = f"{server.url}/chat/completions", _proxy(server.url)
+        url, proxy = f"{server.url}/chat/completions", _http.proxy(server.url)
         async with client.post(url, data=body, headers=headers, proxy=proxy, allow_redirects=False) as reply:
             data = bytearray()
             async for chunk in reply.content.iter_any():
@@ -296,13 +288,15 @@ class ServerEngine:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError, OSError):
             async with (
                 asyncio.timeout(CONNECTING),
-                client.get(f"{_root(server.url)}/health", proxy=_proxy(server.url), allow_redirects=False) as reply,
+                client.get(
+                    f"{_http.root(server.url)}/health", proxy=_http.proxy(server.url), allow_redirects=False
+                ) as reply,
             ):
                 if reply.status < 500:
                     self._servers.back(server)
 
     async def _note(self, server: Server) -> None:
-        server.counted = await asyncio.to_thread(_counted, server.url)
+        server.counted = await asyncio.to_thread(_http.counted, server.url)
 
     async def _connected(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
@@ -326,7 +320,7 @@ class ServerEngine:
         try:
             secure = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or None)
         except OSError as error:
-            said = f"engine server: cannot be asked: {_cause(error)}: $SSL_CERT_FILE"
+            said = f"engine server: cannot be asked: {_http.cause(error)}: $SSL_CERT_FILE"
             raise self._servers.end(ModelError(said, fix=_ADDRESS)) from error
         client = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE, ssl=secure),
@@ -354,7 +348,7 @@ class ServerEngine:
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(map(str, first["loc"])) or "reply"
-            raise _Again("bad_reply", f"{where}: {first['msg']}: {_said(status, data)}") from error
+            raise _Again("bad_reply", f"{where}: {first['msg']}: {_http.said(status, data)}") from error
         named = answer.id or ""
         self._echoes = self._echoes or self._mark in named
         if self._echoes and not named.endswith(identity):
@@ -362,7 +356,7 @@ class ServerEngine:
         return answer.response()
 
     def _refusal(self, server: Server, status: int, headers: Mapping[str, str], data: bytes) -> Exception:
-        said = _said(status, data)
+        said = _http.said(status, data)
         if status in (401, 403, 404):
             self._leave_out(
                 server, said, f"check engine.url, engine.model, and the key in ${self._settings.api_key_env}"
@@ -375,7 +369,9 @@ class ServerEngine:
         if 400 <= status < 500 and status not in (408, 425, 429):
             too_long = b"context length" in data or b"longer than" in data
             return RequestFailed("prompt_too_long" if too_long else "refused", said)
-        return _Again("server_error", said, _asked_pause(headers.get("Retry-After", "")), busy=status in (429, 503))
+        return _Again(
+            "server_error", said, _http.asked_pause(headers.get("Retry-After", "")), busy=status in (429, 503)
+        )
 
 
 class _Answer(BaseModel):
@@ -418,69 +414,3 @@ def _rest(schema: str, sampling: Sampling, model: str, template: str) -> str:
 
 def _plain(template: Mapping[str, Any]) -> str:
     return json.dumps(template) if template else ""
-
-
-def _root(url: str) -> str:
-    return url.removesuffix("/v1")
-
-
-@lru_cache(1024)
-def _proxy(url: str) -> str | None:
-    """Return the proxy that the environment names for a server. Raises ValueError for one that is no HTTP proxy."""
-    parts = urlsplit(url)
-    proxies = urllib.request.getproxies_environment()
-    found = proxies.get(parts.scheme) or proxies.get("all")
-    if not found or urllib.request.proxy_bypass_environment(parts.netloc):  # type: ignore[attr-defined]
-        return None
-    if not found.startswith(("http://", "https://")):
-        raise ValueError(f"proxy {secrets.redact(found)!r} is no HTTP proxy")
-    return found
-
-
-_COUNTER = re.compile(r"^vllm:(\w+)_total(?:\{[^}]*\})? ([0-9.eE+]+)", re.MULTILINE)
-
-
-def _counted(url: str) -> dict[str, float] | None:
-    """Read a server's counters from its /metrics page: empty where there is none, null where the server is not there yet."""
-    try:
-        with urllib.request.urlopen(f"{_root(url)}/metrics", timeout=2) as page:
-            text = page.read(LONGEST_REPLY).decode(errors="replace")
-        found: dict[str, float] = {}
-        for name, value in _COUNTER.findall(text):
-            if name in _COUNTERS:
-                found[name] = found.get(name, 0.0) + float(value)
-        return found
-    except urllib.error.HTTPError as error:
-        return None if error.code >= 500 else {}
-    except OSError:
-        return None
-    except (ValueError, HTTPException):
-        return {}
-
-
-def _said(status: int, data: bytes) -> str:
-    """Return what a server said, fit for a message: one line, at most 200 characters of it, without keys."""
-    text = " ".join(secrets.redact(data.decode(errors="replace")).split())
-    return f"HTTP {status}: {text[:200] or '(nothing)'}"
-
-
-def _cause(error: BaseException) -> str:
-    """Name the innermost cause that the system gave: `Connection refused` instead of `All connection attempts failed`."""
-    said, inner = f"{type(error).__name__}: {error}", error
-    while cause := inner.__cause__ or inner.__context__:
-        inner = cause
-        if isinstance(inner, OSError) and str(inner):
-            said = f"{type(inner).__name__}: {inner}"
-    return secrets.redact(said.removesuffix(": "))[:300]
-
-
-def _asked_pause(value: str) -> float | None:
-    """Read Retry-After, in seconds or as an HTTP date, as seconds from 0 to a minute; null when it says nothing."""
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-        except (ValueError, OverflowError):
-            return None
-    return min(LONGEST_PAUSE, seconds) if seconds >= 0 else None

@@ -23,7 +23,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from synth import weights
-from synth.engines import EngineSettings, Request, RequestFailed, Response
+from synth.engines import COUNTERS, EngineSettings, Request, RequestFailed, Response
 from synth.engines._room import Room
 from synth.errors import ModelError
 
@@ -185,7 +185,7 @@ class VllmEngine:
     def counters(self) -> Mapping[str, float]:
         """Return vLLM's own counters since the engine was opened, of all its starts."""
         now = self._metrics()
-        return {name: now.get(name, 0.0) + self._before.get(name, 0.0) for name in _COUNTERS if name in now}
+        return {name: now.get(name, 0.0) + self._before.get(name, 0.0) for name in COUNTERS if name in now}
 
     async def complete(self, request: Request) -> Response:
         if self._dead is not None:
@@ -335,7 +335,6 @@ class VllmEngine:
 
 
 _RUNNING, _WAITING = "num_requests_running", "num_requests_waiting"
-_COUNTERS = ("prefix_cache_queries", "prefix_cache_hits")
 
 
 def _metrics(llm: Any) -> Mapping[str, float]:
@@ -345,7 +344,7 @@ def _metrics(llm: Any) -> Mapping[str, float]:
 
 def _since(llm: Any, start: Mapping[str, float]) -> Mapping[str, float]:
     now = _metrics(llm)
-    return {name: now[name] - start.get(name, 0.0) for name in _COUNTERS if name in now}
+    return {name: now[name] - start.get(name, 0.0) for name in COUNTERS if name in now}
 
 
 def _tokenizer(llm: Any) -> Any:

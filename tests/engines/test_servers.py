@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from synth.engines import Request, Response, Sampling, server
+from synth.engines import Request, Response, Sampling, _http, server
 from synth.engines._servers import FAILURES, Server, Servers, listed
 from synth.engines._window import Window
 from synth.engines.server import ServerEngine, Settings
@@ -410,20 +410,20 @@ def test_counters_are_read_from_a_page_and_what_is_none_breaks_nothing(
         rude.said = said  # type: ignore[attr-defined]
         thread = threading.Thread(target=rude.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        assert server._counted(f"http://127.0.0.1:{rude.server_address[1]}/v1") == counted
+        assert _http.counted(f"http://127.0.0.1:{rude.server_address[1]}/v1") == counted
         rude.shutdown()
         thread.join()
 
 
 def test_a_server_that_comes_late_is_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked, counted = threading.Event(), server._counted
+    looked, counted = threading.Event(), _http.counted
 
     def look(url: str) -> dict[str, float] | None:
         found = counted(url)
         looked.set()
         return found
 
-    monkeypatch.setattr(server, "_counted", look)
+    monkeypatch.setattr(_http, "counted", look)
 
     async def play(engine: ServerEngine, late: LlmServer) -> None:
         asked = asyncio.ensure_future(engine.complete(request("first")))
