@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
@@ -33,7 +34,13 @@ keys are in the section of that name. A key whose default is `null` may be left 
 ALL_TASKS = """`tasks: {NAME: {…}}`: what to write. What each task asks, and what its rows hold, is in [tasks.md](tasks.md); how
 to steer it, in [steering.md](steering.md). All tasks have these keys; below stands what a task has besides, or otherwise."""
 CONTROLS = (controls.Controls, controls.Option, controls.Length, controls.Overrides, controls.TaskScore)
-FAMILIES = {"tasks": "tasks.", "engines": "engine: ", "encoders": "embedder: ", "filters": "filters."}
+FAMILIES = {
+    "tasks": "tasks.",
+    "engines": "engine: ",
+    "encoders": "embedder: ",
+    "rerankers": "reranker: ",
+    "filters": "filters.",
+}
 NOISE = 1_000_000
 """Bounds above this keep slips of the pen out; they are no news to a reader."""
 WEIGHTS = get_args(targets.Weights)[1]
@@ -67,6 +74,11 @@ def config_page() -> str:
     parts += [entry for name in plugins.names("engines") for entry in plugin("engines", name, EngineSettings)]
     parts += ["## Encoders", "`embedder: {kind: NAME, …}`: what compares texts."]
     parts += [entry for name in plugins.names("encoders") for entry in plugin("encoders", name, KindSettings)]
+    parts += [
+        "## Rerankers",
+        "`reranker: {kind: NAME, …}`: what reads a query and a passage together, see [encoders.md](encoders.md).",
+    ]
+    parts += [entry for name in plugins.names("rerankers") for entry in plugin("rerankers", name, KindSettings)]
     parts += [
         "## Filters",
         "`filters: {NAME: {…}}`. All run, in this order, and after them those of your own; `NAME: false` switches one off.",
@@ -164,7 +176,7 @@ def type_of(kind: Any, limits: Iterable[Any] = ()) -> str:
         return f"list of {type_of(args[0])}"
     if origin is tuple:
         return f"[{', '.join(map(type_of, args))}]"
-    if origin is not None and (origin is Union or type(None) in args):
+    if origin in (Union, UnionType):
         return " or ".join(type_of(part, limits if part is not type(None) else ()) for part in args)
     if isinstance(kind, type) and issubclass(kind, KindSettings):
         return "by `kind`"
@@ -223,7 +235,8 @@ PAGES_OF_ROWS = (
     ("score, select", schemas.SCORED, schemas.PAIRS, ""),
     ("clusters", CLUSTERS, None, "clusters.parquet: the rows that are near-equal to a better one, and the id of that one."),
     ("dedup", schemas.CLUSTERED, schemas.SCORED, ""),
-    ("negatives", schemas.MINED, schemas.CLUSTERED, ""),
+    ("rerank, judge", schemas.RERANKED, schemas.CLUSTERED, "Only with a `reranker`."),
+    ("negatives", schemas.MINED, schemas.RERANKED, ""),
     ("quota", SURPLUS_ROWS, None, "surplus.parquet: accepted rows beyond their cell's target. The counts are in quota.json."),
 )  # fmt: skip
 

@@ -36,9 +36,9 @@ class KindSettings(Strict):
     kind: str
 
 
-def of_kind(family: str, key: str) -> BeforeValidator:
+def of_kind(family: str, key: str, *, optional: bool = False) -> BeforeValidator:
     def validate(value: Any) -> Any:
-        if isinstance(value, KindSettings):
+        if isinstance(value, KindSettings) or (optional and value is None):
             return value
         if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
             raise ConfigError(f"{key}: `kind` is missing", fix=f"one of: {', '.join(plugins.names(family))}")

@@ -18,7 +18,9 @@ from synth.steering import Spent, Tally, decide
 from synth.targets import Budget, Cell
 
 DOCS = Path(__file__).parents[1] / "docs"
-FAMILIES = {"tasks": "tasks.", "filters": "filters.", "engines": "engine: ", "encoders": "embedder: "}
+FAMILIES = {
+    "tasks": "tasks.", "filters": "filters.", "engines": "engine: ", "encoders": "embedder: ", "rerankers": "reranker: ",
+}  # fmt: skip
 ALL = [(family, name) for family in FAMILIES for name in plugins.names(family)]
 TASKS = plugins.names("tasks")
 KNOWN_ELSEWHERE = {
@@ -159,7 +161,7 @@ def test_what_steering_says_of_a_round_is_so() -> None:
     assert "`rounds` rounds (12)" in said
 
 
-@pytest.mark.parametrize("name", ["tasks.md", "steering.md", "config.md", "rows.md", "prompts.md"])
+@pytest.mark.parametrize("name", ["tasks.md", "steering.md", "config.md", "rows.md", "prompts.md", "encoders.md"])
 def test_links_of_a_page_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page(name)):
         path, _, anchor = target.partition("#")

@@ -1,19 +1,27 @@
-"""Any sentence-transformers model, in this process, with its own prompts for queries and documents."""
+"""Any sentence-transformers model, in this process, with its own prompts for queries and documents.
+
+The library itself sorts the texts of a call by length before it batches them. On several devices it runs a process for
+each, for as long as the encoder is open, and the texts are sorted here, so that what goes to one of them is of a length.
+"""
 
 import contextlib
 import gc
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from synth import weights
-from synth.encoders import Vectors
+from synth.encoders import Vectors, unit
 from synth.errors import ModelError
 from synth.settings import KindSettings
+
+_CHUNKS = 4
+"""Chunks of a call for each of several devices."""
 
 
 class Settings(KindSettings):
@@ -22,8 +30,8 @@ class Settings(KindSettings):
     kind: Literal["sentence_transformers"]
     model: str
     revision: str | None = None
-    device: str | None = None
-    """`cpu`, `cuda`, `cuda:1`…; without one, the best there is."""
+    device: str | Annotated[list[str], Field(min_length=1)] | None = None
+    """`cpu`, `cuda`, `cuda:1`…, or a list of them, each with a copy of the model; without one, the best there is."""
     batch_size: int = Field(32, ge=1)
     query_prompt: str | None = None
     """Put before each query instead of the model's own prompt; an empty string switches that off."""
@@ -34,12 +42,16 @@ class Settings(KindSettings):
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     trust_remote_code: bool = False
     """Run Python code that comes with the weights."""
+    cache: bool = True
+    """Keep vectors in the run's folder, so that no text is embedded twice: 4 bytes a dimension and some 40 a text."""
 
 
 @dataclass(frozen=True)
 class SentenceTransformersEncoder:
     settings: Settings
     loaded: Any
+    pool: Any = None
+    """The library's processes, one for each device of a list; null for one device."""
 
     @property
     def model(self) -> str:
@@ -54,32 +66,44 @@ class SentenceTransformersEncoder:
     def _unit(self, encode: Any, texts: Sequence[str], prompt: str | None) -> Vectors:
         if not texts:
             return np.zeros((0, self.loaded.get_embedding_dimension()), np.float32)
+        order = np.arange(len(texts))
+        own: dict[str, Any] = {}
+        if self.pool:
+            # Longest first, a few chunks for each process: the last to end then ends with little.
+            order = np.argsort([-len(text) for text in texts], kind="stable")
+            chunks = _CHUNKS * len(self.pool["processes"])
+            own = {"pool": self.pool, "chunk_size": max(self.settings.batch_size, math.ceil(len(texts) / chunks))}
         try:
-            found = encode(list(texts), prompt=prompt, batch_size=self.settings.batch_size, show_progress_bar=False)
+            found = encode(
+                [texts[at] for at in order.tolist()],
+                prompt=prompt,
+                batch_size=self.settings.batch_size,
+                show_progress_bar=False,
+                **own,
+            )
         except RuntimeError as error:  # out of memory, or a device that has gone
             raise ModelError(
                 f"embedder {self.model!r} died: {error}",
                 fix="lower embedder.batch_size or embedder.max_tokens, then run again: finished shards are kept",
             ) from error
         # Unit length is made here, in float32: in bfloat16 it would be right to two digits only.
-        vectors: Vectors = np.asarray(found, np.float32)
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        if not (np.isfinite(norms).all() and (norms > 0).all()):
-            raise ModelError(
-                f"embedder {self.model!r} gave vectors that are zero or not finite",
-                fix="embedder.dtype: float32 (float16 overflows in some models)",
-            )
-        vectors /= norms
-        return vectors
+        vectors = np.zeros(np.shape(found), np.float32)
+        vectors[order] = np.asarray(found, np.float32)
+        return unit(vectors, self.model, "embedder.dtype: float32 (float16 overflows in some models)")
 
 
 @contextlib.contextmanager
 def open(settings: Settings) -> Iterator[SentenceTransformersEncoder]:
     """Load the model, and let go of the device's memory afterwards, for the stages that follow."""
-    encoder = SentenceTransformersEncoder(settings, _load(settings))
+    loaded = _load(settings)
+    pool = loaded.start_multi_process_pool(settings.device) if isinstance(settings.device, list) else None
+    encoder = SentenceTransformersEncoder(settings, loaded, pool)
+    del loaded  # else it would outlive the encoder
     try:
         yield encoder
     finally:
+        if pool:
+            encoder.loaded.stop_multi_process_pool(pool)
         object.__setattr__(encoder, "loaded", None)
         _free()
 
@@ -101,7 +125,7 @@ def _load(settings: Settings) -> Any:
     try:
         model = SentenceTransformer(
             name,
-            device=settings.device,
+            device="cpu" if isinstance(settings.device, list) else settings.device,
             revision=settings.revision,
             trust_remote_code=settings.trust_remote_code,
             model_kwargs={"dtype": settings.dtype},

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from synth import encoders, readers
+from synth import encoders, readers, vectors
 from synth.config import Config, Personas
 from synth.encoders import Encoder
 from synth.errors import InputError
@@ -58,9 +58,9 @@ def stage(config: Config, after: Stage) -> Map:
 
 
 @contextlib.contextmanager
-def _open(_: Workspace, *, config: Config) -> Iterator[Catalogue]:
+def _open(workspace: Workspace, *, config: Config) -> Iterator[Catalogue]:
     personas = library(config.personas)
-    with encoders.opened(config.embedder) as encoder:
+    with vectors.opened(config.embedder, workspace) as encoder:
         starts = range(0, len(personas), _BLOCK)
         blocks = [encoder.queries(personas[at : at + _BLOCK]).astype(np.float16) for at in starts]
         yield Catalogue(encoder, personas, np.concatenate(blocks))
@@ -74,15 +74,15 @@ def nearest(passages: pa.Table, catalogue: Catalogue, *, candidates: int) -> pa.
     ok = np.array([status == OK for status in passages.column("status").to_pylist()], bool)
     texts = [text for text, used in zip(passages.column("text").to_pylist(), ok, strict=True) if used]
     # Rounded before use, so that what later stages read back is what the personas were chosen by.
-    vectors = catalogue.encoder.documents(texts).astype(np.float16)
+    found = catalogue.encoder.documents(texts).astype(np.float16)
     best = Nearest(len(texts), candidates)
     for at in range(0, len(catalogue.personas), _BLOCK):
         block = catalogue.vectors[at : at + _BLOCK].astype(np.float32)
-        best.offer(vectors.astype(np.float32) @ block.T, at)
+        best.offer(found.astype(np.float32) @ block.T, at)
     chosen = [catalogue.personas[row] for row in best.rows.ravel()]
     columns = {
         "personas": _lists(chosen, ok, candidates, PERSONAS.field("personas").type),
-        "embedding": _lists(vectors.ravel(), ok, vectors.shape[1], PERSONAS.field("embedding").type),
+        "embedding": _lists(found.ravel(), ok, found.shape[1], PERSONAS.field("embedding").type),
     }
     for name, column in columns.items():
         passages = passages.append_column(PERSONAS.field(name), column)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from synth import encoders, index, plugins
+from synth import encoders, index, plugins, vectors
 from synth.config import Config
 from synth.encoders import Encoder
 from synth.index import PassageIndex
@@ -53,7 +53,7 @@ def stage(config: Config, after: Stage, passages: Stage) -> Map:
 
 @contextlib.contextmanager
 def _open(workspace: Workspace, *, config: Config, passages: Stage) -> Iterator[Scorer]:
-    with index.opened(workspace.of(passages)) as opened, encoders.opened(config.embedder) as encoder:
+    with index.opened(workspace.of(passages)) as opened, vectors.opened(config.embedder, workspace) as encoder:
         yield Scorer(encoder, opened)
 
 
@@ -117,8 +117,7 @@ def _cosines(
     for as_queries, embed in ((True, encoder.queries), (False, encoder.documents)):
         at = np.flatnonzero(symmetric == as_queries)
         if len(at):
-            vectors = embed([texts[i] for i in at.tolist()])
-            found[at] = np.einsum("nd,nd->n", queries[at], vectors)
+            found[at] = np.einsum("nd,nd->n", queries[at], embed([texts[i] for i in at.tolist()]))
     return found
 
 
