@@ -2,7 +2,7 @@
 
 Requests go to the server with the fewest under way. What may be better another time is tried again, after a jittered,
 doubling pause: HTTP 408, 425, 429 and 5xx, a time-out, a connection that is cut or refused, an answer that is no answer.
-A server that failed is left alone meanwhile, if there is another. All else, and the last try, end the run as ModelError:
+A server that failed is left alone meanwhile; if there is another, that one is asked at once. All else, and the last try, end the run as ModelError:
 there is no row that one such request could be charged to.
 """
 
@@ -118,7 +118,7 @@ class Client:
                             fix=f"start or mend the server, or correct {self._what}.url, then run the same command again: "
                             "what was done is kept",
                         ) from error
-            time.sleep(pause)
+            time.sleep(max(0.0, min(self._resting.values()) - time.monotonic()))  # not at all, if another server is fit
 
     @contextlib.contextmanager
     def _server(self) -> Iterator[str]:

@@ -43,7 +43,7 @@ class Settings(KindSettings):
     trust_remote_code: bool = False
     """Run Python code that comes with the weights."""
     cache: bool = True
-    """Keep vectors in the run's folder, so that no text is embedded twice: 4 bytes a dimension and some 40 a text."""
+    """Keep vectors in the run's folder, so that no text is embedded twice: 4.6 KB a text at 1,024 dimensions."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Settings(ServerSettings):
     batch_characters: int = Field(200_000, ge=1)
     """Most characters in one request; a longer text goes alone."""
     cache: bool = True
-    """Keep vectors in the run's folder, so that no text is embedded twice: 4 bytes a dimension and some 40 a text."""
+    """Keep vectors in the run's folder, so that no text is embedded twice: 4.6 KB a text at 1,024 dimensions."""
 
 
 @dataclass(frozen=True)

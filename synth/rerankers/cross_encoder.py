@@ -35,7 +35,7 @@ class Settings(KindSettings):
     trust_remote_code: bool = False
     """Run Python code that comes with the weights."""
     cache: bool = True
-    """Keep scores in the run's folder, so that no pair is judged twice: some 50 bytes a pair."""
+    """Keep scores in the run's folder, so that no pair is judged twice: some 60 bytes a pair."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class Settings(ServerSettings):
     batch_characters: int = Field(200_000, ge=1)
     """Most characters in one request; a longer document goes alone."""
     cache: bool = True
-    """Keep scores in the run's folder, so that no pair is judged twice: some 50 bytes a pair."""
+    """Keep scores in the run's folder, so that no pair is judged twice: some 60 bytes a pair."""
 
 
 @dataclass(frozen=True)

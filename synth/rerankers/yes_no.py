@@ -43,7 +43,7 @@ class Settings(KindSettings):
     """Cut each prompt to so many tokens."""
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     cache: bool = True
-    """Keep scores in the run's folder, so that no pair is judged twice: some 50 bytes a pair."""
+    """Keep scores in the run's folder, so that no pair is judged twice: some 60 bytes a pair."""
 
 
 @dataclass(frozen=True)
