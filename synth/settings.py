@@ -17,6 +17,10 @@ from synth.errors import ConfigError
 S = TypeVar("S", bound=BaseModel)
 
 
+PLACE = {"device", "batch_size", "batch_characters", "cache", "url", "api_key_env", "in_flight", "timeout", "tries"}
+"""Settings of encoders and rerankers that say where and how a number is computed, and shape none."""
+
+
 class Strict(BaseModel):
     """Base of all settings: unknown keys are refused, no type is taken for another, values are frozen."""
 

@@ -2,6 +2,9 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from synth.encoders import Vectors
 from synth.encoders.hashing import HashingEncoder
@@ -14,18 +17,23 @@ ASKED: list[tuple[str, str]] = []
 class Settings(KindSettings):
     dimensions: int = 64
     cache: bool = True
+    wobble: float = 0
+    """What the number of texts in a call adds to their vectors: as a real model's batches do, but more."""
 
 
+@dataclass(frozen=True)
 class CountedEncoder(HashingEncoder):
+    wobble: float
+
     def queries(self, texts: Sequence[str]) -> Vectors:
         ASKED.extend(("query", text) for text in texts)
-        return super().documents(texts)
+        return super().documents(texts) + np.float32(self.wobble * len(texts))
 
     def documents(self, texts: Sequence[str]) -> Vectors:
         ASKED.extend(("document", text) for text in texts)
-        return super().documents(texts)
+        return super().documents(texts) + np.float32(self.wobble * len(texts))
 
 
 @contextlib.contextmanager
 def open(settings: Settings) -> Iterator[CountedEncoder]:
-    yield CountedEncoder(settings.dimensions, 4)
+    yield CountedEncoder(settings.dimensions, 4, settings.wobble)

@@ -1,5 +1,6 @@
 """What is remembered of embedders and rerankers: nothing is computed twice, by whichever stage or run."""
 
+import itertools
 import json
 import sqlite3
 from collections import Counter
@@ -11,10 +12,14 @@ import pytest
 
 from synth import runs, vectors
 from synth.config import Config
+from synth.errors import ModelError
+from synth.index import PassageIndex
 from synth.progress import shown
 from synth.settings import parse
 from synth.stage import Workspace
 from tests import counted_encoder, counted_reranker
+from tests.counted_encoder import CountedEncoder
+from tests.counted_reranker import CountedReranker
 
 CONFIG = {
     "name": "run",
@@ -154,3 +159,31 @@ def test_with_and_without_a_cache_the_dataset_is_the_same(tmp_path: Path) -> Non
         reranker={"kind": "tests.counted_reranker", "cache": False},
     )
     assert contents(one["folder"]) == contents(two["folder"])
+
+
+@pytest.mark.parametrize("where", [(PassageIndex, "search"), (CountedEncoder, "queries"), (CountedReranker, "scores")])
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_run_cut_off_anywhere_comes_to_the_same_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: tuple[type, str], call: int
+) -> None:
+    """Also when vectors depend on what else was in the call: it is found whole, as by `search`, or made again whole."""
+    wobbly = {"kind": "tests.counted_encoder", "wobble": 1e-4}
+    whole = run(tmp_path / "whole", embedder=wobbly)
+    counted_encoder.ASKED.clear()
+    counted_reranker.ASKED.clear()
+    kind, name = where
+    works, calls = getattr(kind, name), itertools.count()
+
+    def fails(*args: Any) -> Any:
+        if next(calls) == call:
+            raise ModelError("cut off")
+        return works(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, name, fails)
+        with pytest.raises(ModelError, match="cut off"):
+            run(tmp_path / "cut", embedder=wobbly)
+    resumed = run(tmp_path / "cut", embedder=wobbly)
+    assert contents(resumed["folder"]) == contents(whole["folder"])
+    assert max(Counter(counted_encoder.ASKED).values()) == 1
+    assert max(Counter(counted_reranker.ASKED).values()) == 1

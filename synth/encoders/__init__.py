@@ -12,10 +12,9 @@ import numpy.typing as npt
 
 from synth import plugins
 from synth.errors import ModelError
-from synth.settings import KindSettings
+from synth.settings import PLACE, KindSettings
 
 Vectors = npt.NDArray[np.float32]
-_PLACE = {"device", "batch_size", "batch_characters", "cache", "url", "api_key_env", "in_flight", "timeout", "tries"}
 
 
 class Encoder(Protocol):
@@ -39,7 +38,7 @@ def opened(settings: KindSettings) -> AbstractContextManager[Encoder]:
 
 def identity(settings: KindSettings) -> dict[str, Any]:
     """Return what shapes the vectors, for fingerprints: another device, server or batch size must not undo a run."""
-    return settings.model_dump(mode="json", exclude=_PLACE)
+    return settings.model_dump(mode="json", exclude=PLACE)
 
 
 def unit(vectors: Vectors, model: str, fix: str) -> Vectors:

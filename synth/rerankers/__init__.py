@@ -12,12 +12,11 @@ import numpy.typing as npt
 
 from synth import plugins
 from synth.errors import ModelError
-from synth.settings import KindSettings
+from synth.settings import PLACE, KindSettings
 
 Pair = tuple[str, str]
 """Query and passage."""
 Scores = npt.NDArray[np.float32]
-_PLACE = {"device", "batch_size", "batch_characters", "cache", "url", "api_key_env", "in_flight", "timeout", "tries"}
 
 
 class Reranker(Protocol):
@@ -36,7 +35,7 @@ def opened(settings: KindSettings) -> AbstractContextManager[Reranker]:
 
 def identity(settings: KindSettings) -> dict[str, Any]:
     """Return what shapes the scores, for fingerprints: another device, server or batch size must not undo a run."""
-    return settings.model_dump(mode="json", exclude=_PLACE)
+    return settings.model_dump(mode="json", exclude=PLACE)
 
 
 def probabilities(scores: Any, model: str) -> Scores:
