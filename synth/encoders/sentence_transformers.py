@@ -98,13 +98,14 @@ def open(settings: Settings) -> Iterator[SentenceTransformersEncoder]:
     loaded = _load(settings)
     pool = loaded.start_multi_process_pool(settings.device) if isinstance(settings.device, list) else None
     encoder = SentenceTransformersEncoder(settings, loaded, pool)
-    del loaded  # else it would outlive the encoder
+    del loaded, pool  # else they would outlive the encoder
     try:
         yield encoder
     finally:
-        if pool:
-            encoder.loaded.stop_multi_process_pool(pool)
+        if encoder.pool:
+            encoder.loaded.stop_multi_process_pool(encoder.pool)
         object.__setattr__(encoder, "loaded", None)
+        object.__setattr__(encoder, "pool", None)
         _free()
 
 
