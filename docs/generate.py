@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
@@ -38,6 +39,7 @@ FAMILIES = {
     "engines": "engine: ",
     "encoders": "embedder: ",
     "executors": "executor: ",
+    "rerankers": "reranker: ",
     "filters": "filters.",
 }
 NOISE = 1_000_000
@@ -73,6 +75,11 @@ def config_page() -> str:
     parts += [entry for name in plugins.names("engines") for entry in plugin("engines", name, EngineSettings)]
     parts += ["## Encoders", "`embedder: {kind: NAME, …}`: what compares texts."]
     parts += [entry for name in plugins.names("encoders") for entry in plugin("encoders", name, KindSettings)]
+    parts += [
+        "## Rerankers",
+        "`reranker: {kind: NAME, …}`: what reads a query and a passage together, see [encoders.md](encoders.md).",
+    ]
+    parts += [entry for name in plugins.names("rerankers") for entry in plugin("rerankers", name, KindSettings)]
     parts += [
         "## Executors",
         "`executor: {kind: NAME, …}`: where stages run. `--executor NAME` is short for it. See [cluster.md](cluster.md).",
@@ -175,7 +182,7 @@ def type_of(kind: Any, limits: Iterable[Any] = ()) -> str:
         return f"list of {type_of(args[0])}"
     if origin is tuple:
         return f"[{', '.join(map(type_of, args))}]"
-    if origin is not None and (origin is Union or type(None) in args):
+    if origin in (Union, UnionType):
         return " or ".join(type_of(part, limits if part is not type(None) else ()) for part in args)
     if isinstance(kind, type) and issubclass(kind, KindSettings):
         return "by `kind`"
@@ -234,7 +241,8 @@ PAGES_OF_ROWS = (
     ("score, select", schemas.SCORED, schemas.PAIRS, ""),
     ("clusters", CLUSTERS, None, "clusters.parquet: the rows that are near-equal to a better one, and the id of that one."),
     ("dedup", schemas.CLUSTERED, schemas.SCORED, ""),
-    ("negatives", schemas.MINED, schemas.CLUSTERED, ""),
+    ("rerank, judge", schemas.RERANKED, schemas.CLUSTERED, "Only with a `reranker`."),
+    ("negatives", schemas.MINED, schemas.RERANKED, ""),
     ("quota", SURPLUS_ROWS, None, "surplus.parquet: accepted rows beyond their cell's target. The counts are in quota.json."),
 )  # fmt: skip
 

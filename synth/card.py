@@ -67,12 +67,16 @@ def facts(config: Config) -> dict[str, Any]:
         "personas_licence": personas.licence or "CC0-1.0",
         "engine": config.engine.kind,
         "embedder": public_name(str(getattr(config.embedder, "model", None) or config.embedder.kind)),
+        "reranker": public_name(str(getattr(config.reranker, "model", None) or config.reranker.kind))
+        if config.reranker
+        else "",
         "validation": config.publish.validation,
         "rules": {
             f"{name}.{key}": value
             for name in (
                 "score",
                 "dedup",
+                *(["judge"] if config.reranker else []),
                 "negatives",
                 *(["decontamination"] if config.decontamination.benchmarks else []),
             )

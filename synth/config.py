@@ -170,6 +170,19 @@ class Negatives(Strict):
         return self
 
 
+class Judge(Strict):
+    """What the reranker's scores (0 to 1) do. They count for tasks whose positive is a passage."""
+
+    min_positive: float | None = Field(None, ge=0, le=1)
+    """A row whose positive scores lower is rejected as `not_relevant`."""
+    max_negative: float | None = Field(None, ge=0, le=1)
+    """A candidate that reaches it may answer the query too, and is no negative."""
+    max_negative_ratio: float | None = Field(None, gt=0)
+    """The same for one that reaches this share of its positive's score."""
+    candidates: int = Field(20, ge=0, le=10_000)
+    """Would-be negatives to judge for each query; all others are left out."""
+
+
 class Publish(Strict):
     """The dataset's files."""
 
@@ -208,6 +221,9 @@ class Config(Strict):
         {"kind": "local"}, validate_default=True
     )
     """Where stages run: a plug-in of synth/executors, by `kind`. Shapes no row."""
+    reranker: Annotated[SerializeAsAny[KindSettings] | None, of_kind("rerankers", "reranker", optional=True)] = None
+    """What reads query and passage together: a plug-in of synth/rerankers, by `kind`. Without one, nothing is judged."""
+    judge: Judge = Judge()
     filters: Annotated[dict[str, SerializeAsAny[Strict]], by_name("filters", all_by_default=True)] = Field(
         {}, validate_default=True
     )
@@ -237,6 +253,19 @@ class Config(Strict):
                 fix="add targets; for a run without, see `synth plan`, `-n` and `--max-time`",
             )
         _ = self.cells
+        return self
+
+    @model_validator(mode="after")
+    def _judge_can(self) -> "Config":
+        if self.reranker is None and self.judge != Judge():
+            raise ConfigError(
+                "judge: there is no `reranker` that could", fix="add a reranker (docs/encoders.md), or remove judge"
+            )
+        if self.reranker is not None and self.judge.candidates < self.negatives.per_query:
+            raise ConfigError(
+                f"judge: candidates ({self.judge.candidates}) is less than negatives.per_query ({self.negatives.per_query})",
+                fix="raise candidates, best to two or three times per_query: only what is judged can be a negative",
+            )
         return self
 
     @model_validator(mode="after")

@@ -104,7 +104,16 @@ class Tally:
     """Rows by task and query language."""
     numbers: dict[str, Counter[float]] = field(
         default_factory=lambda: {
-            name: Counter() for name in ("cosine", "rank", "query_characters", "positive_characters", "negatives")
+            name: Counter()
+            for name in (
+                "cosine",
+                "rank",
+                "query_characters",
+                "positive_characters",
+                "positive_rerank",
+                "negative_reranks",
+                "negatives",
+            )
         }
     )
     hashes: dict[tuple[str, str], "array[int]"] = field(default_factory=dict)
@@ -122,6 +131,11 @@ class Tally:
         queries, positives = (rows.column(f"{side}_language").to_pylist() for side in ("query", "positive"))
         self.pairs.update(f"{query}-{positive}" for query, positive in zip(queries, positives, strict=True))
         self.numbers["cosine"].update(round(score, 4) for score in rows.column("positive_score").to_pylist())
+        for name, scores in (
+            ("positive_rerank", rows.column("positive_rerank")),
+            ("negative_reranks", pc.list_flatten(rows.column("negative_reranks"))),
+        ):
+            self.numbers[name].update(round(score, 4) for score in scores.drop_null().to_pylist())
         self.numbers["rank"].update(rows.column("rank").drop_null().to_pylist())
         self.numbers["query_characters"].update(pc.utf8_length(rows.column("query")).to_pylist())
         self.numbers["positive_characters"].update(pc.utf8_length(rows.column("positive")).to_pylist())

@@ -49,9 +49,8 @@ def opened(path: Path) -> Iterator["Kept"]:
         with _as_store_error(path):
             writer.execute("PRAGMA journal_mode=WAL")
             writer.execute("PRAGMA synchronous=FULL")  # a commit survives a power cut, not just a kill
-            writer.execute(
-                "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID"
-            )
+            # With row ids: without them SQLite keeps only a quarter of a page in the tree, and a body of 1.5 KB takes 4.7.
+            writer.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, body BLOB NOT NULL)")
             reader.execute("SELECT key, body FROM answers LIMIT 0")  # one that is there may be of another form
         made = Kept(path, reader, writer)
         try:

@@ -23,11 +23,13 @@ from synth.stages import (
     filter,
     generate,
     index,
+    judge,
     negatives,
     personas,
     plan,
     publish,
     quota,
+    rerank,
     score,
     select,
 )
@@ -35,7 +37,7 @@ from synth.stages import (
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The stages of a run, by name, in order; null are those that look for benchmarks when there are none to look for."""
+    """The stages of a run, by name, in order; null are those that look for benchmarks, or ask a reranker, when there is none."""
 
     corpus: Source
     benchmarks: Source | None
@@ -51,6 +53,8 @@ class Pipeline:
     select: Map
     clusters: Fold
     dedup: Map
+    rerank: Map | None
+    judge: Map | None
     negatives: Map
     quota: Fold
     publish: Fold
@@ -79,14 +83,22 @@ def build(config: Config) -> Pipeline:
     selected = select.stage(config, scored, threshold)  # what reaches it
     groups = clusters.stage(config, selected)  # near-equal queries
     distinct = dedup.stage(config, selected, groups)  # the best of each group
-    mined = negatives.stage(config, distinct, passages)  # hard negatives, false ones kept out
+    read, judged = _judged(config, distinct, passages)  # a reranker's word on pairs and would-be negatives
+    mined = negatives.stage(config, judged or distinct, passages)  # hard negatives, false ones kept out
     counted = quota.stage(config, mined, passages, written, orders)  # short of the targets: plan goes another round
-    before = (documents, screened, readers, planned, written, filtered, apart, selected, distinct)
+    before = (documents, screened, readers, planned, written, filtered, apart, selected, distinct, read, judged)
     dataset = publish.stage(config, mined, counted, [stage for stage in before if stage], hashes)
     return Pipeline(
         documents, hashes, screened, readers, passages, planned, written, filtered, apart, scored, threshold, selected,
-        groups, distinct, mined, counted, dataset,
+        groups, distinct, read, judged, mined, counted, dataset,
     )  # fmt: skip
+
+
+def _judged(config: Config, rows: Map, passages: Fold) -> tuple[Map | None, Map | None]:
+    if config.reranker is None:
+        return None, None
+    read = rerank.stage(config, config.reranker, rows, passages)
+    return read, judge.stage(config, read)
 
 
 def _apart(config: Config, rows: Map, hashes: Source | None) -> Map | None:

@@ -20,7 +20,7 @@ def names(family: str) -> list[str]:
 
 
 def load(family: str, name: str) -> ModuleType:
-    """Import the plug-in `name` of `family` (tasks, filters, engines, encoders, exports)."""
+    """Import the plug-in `name` of `family` (tasks, filters, engines, encoders, rerankers, exports)."""
     if "." in name:
         try:
             return importlib.import_module(name)

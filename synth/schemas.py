@@ -153,6 +153,25 @@ CLUSTERED = pa.schema(
     [*SCORED, _field("cluster", pa.string(), "id of the row kept for this group of near-equal queries", null=True)]
 )
 
+_SOME_NUMBERS = pa.list_(pa.field("item", pa.float32()))
+
+RERANKED = pa.schema(
+    [
+        *CLUSTERED,
+        _field(
+            "positive_rerank",
+            pa.float32(),
+            "relevance of the positive to the query, 0 to 1, by the reranker; null when it was not asked",
+            null=True,
+        ),
+        _field(
+            "candidate_reranks",
+            _SOME_NUMBERS,
+            "the same of each of `candidates`; null for one that it was not asked of",
+        ),
+    ]
+)
+
 _NEGATIVES = [
     _field("negatives", _TEXTS, "hard negatives: first those written for the row, then the mined, hardest first"),
     _field("negative_ids", _TEXTS, "their passage ids; empty for one that is no passage"),
@@ -160,8 +179,13 @@ _NEGATIVES = [
     _field("negative_kinds", _TEXTS, "`written` for the row by the model, or `mined` among the corpus"),
     _field(
         "negative_similarities",
-        pa.list_(pa.field("item", pa.float32())),
+        _SOME_NUMBERS,
         "graded similarity of the query and each negative, 0 to 5; null for one that is not graded",
+    ),
+    _field(
+        "negative_reranks",
+        _SOME_NUMBERS,
+        "relevance of each negative to the query, 0 to 1, by the reranker; null when it was not asked",
     ),
 ]
 
@@ -171,8 +195,16 @@ MINED = pa.schema(
     [
         *(
             f
-            for f in CLUSTERED
-            if f.name not in ("candidates", "examples", "written_negatives", "written_scores", "written_similarities")
+            for f in RERANKED
+            if f.name
+            not in (
+                "candidates",
+                "candidate_reranks",
+                "examples",
+                "written_negatives",
+                "written_scores",
+                "written_similarities",
+            )
         ),
         *_NEGATIVES,
     ]
@@ -191,6 +223,8 @@ DATASET = pa.schema(
         _field("positive_score", pa.float32(), "cosine of query and positive"),
         _NEGATIVES[2],
         _NEGATIVES[3],
+        RERANKED.field("positive_rerank"),
+        _NEGATIVES[5],
         _field(
             "similarity", pa.float32(), "graded similarity of query and positive, 0 to 5; null if not graded", null=True
         ),

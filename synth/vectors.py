@@ -1,8 +1,13 @@
-"""Vectors of an encoder, kept by text: what was embedded once in a run is not embedded again, by whichever stage.
+"""Vectors and judgements of relevance that are remembered, so that no text is embedded, and no pair judged, twice.
 
-A text is known by a hash of the encoder's identity, of the side (query or document) and of itself, so that another model or
-prompt finds nothing. All that a call lacks is embedded in one go and put in one commit: a run that was killed has either
-all of a call's vectors or none, and makes the same batches again.
+Around any encoder or reranker with `cache: true`, for all stages alike: `vectors/<model>.sqlite` and
+`reranks/<model>.sqlite` in the run's folder. A key is a hash of what shapes the number, of the side (query or document) and
+of the text; a body is float32, little-endian, so that what is read back is what was computed, bit for bit.
+
+What a call lacks is computed as one call, and put as one commit before the call returns. The last bits of a vector come
+with the shape of its batch: the same stages over the same shards, killed anywhere, give the same vectors, since a call
+finds either all that it computed before or nothing of it. A run that came to its settings by way of others may differ from
+one that began with them in the last bits of float32, and so may runs whose workers share a cache and finish in other orders.
 """
 
 import contextlib
@@ -10,68 +15,100 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from synth import encoders
-from synth.encoders import CachedSettings, Encoder, Vectors
+from synth import encoders, rerankers
+from synth.encoders import Encoder, Vectors
 from synth.errors import ModelError
 from synth.kept import Keep
-from synth.settings import KindSettings
+from synth.rerankers import Pair, Reranker, Scores
+from synth.settings import CachedSettings, KindSettings, fingerprint
 from synth.stage import Workspace
 
-FILE = "vectors/vectors.sqlite"
-_KIND = np.dtype("<f4")
+
+@contextlib.contextmanager
+def opened(settings: KindSettings, workspace: Workspace) -> Iterator[Encoder]:
+    """Open the encoder that `settings` name, behind the run's cache where they say so."""
+    with contextlib.ExitStack() as stack:
+        encoder = stack.enter_context(encoders.opened(settings))
+        if isinstance(settings, CachedSettings) and settings.cache:
+            name = fingerprint(encoders.identity(settings))
+            keep = stack.enter_context(workspace.keep(f"vectors/{name}.sqlite"))
+            encoder = CachedEncoder(encoder, keep, name)
+        yield encoder
+
+
+@contextlib.contextmanager
+def opened_reranker(settings: KindSettings, workspace: Workspace) -> Iterator[Reranker]:
+    """Open the reranker that `settings` name, behind the run's cache where they say so."""
+    with contextlib.ExitStack() as stack:
+        reranker = stack.enter_context(rerankers.opened(settings))
+        if isinstance(settings, CachedSettings) and settings.cache:
+            name = fingerprint(rerankers.identity(settings))
+            keep = stack.enter_context(workspace.keep(f"reranks/{name}.sqlite"))
+            reranker = CachedReranker(reranker, keep, name)
+        yield reranker
 
 
 @dataclass(frozen=True)
 class CachedEncoder:
-    """Satisfies Encoder."""
-
     encoder: Encoder
     keep: Keep
-    identity: str
-    """Of the encoder: all that shapes its vectors."""
+    name: str
+    """What shapes the vectors, hashed."""
 
     @property
     def model(self) -> str:
         return self.encoder.model
 
     def queries(self, texts: Sequence[str]) -> Vectors:
-        return self._embed(self.encoder.queries, "query", texts)
+        return self._vectors("query", texts, self.encoder.queries)
 
     def documents(self, texts: Sequence[str]) -> Vectors:
-        return self._embed(self.encoder.documents, "document", texts)
+        return self._vectors("document", texts, self.encoder.documents)
 
-    def _embed(self, embed: Callable[[Sequence[str]], Vectors], side: str, texts: Sequence[str]) -> Vectors:
-        """Return float32 [n, d]. Raises ModelError, or StoreError when what is new cannot be kept."""
-        prefix = f"{self.identity}\n{side}\n".encode()
-        keys = [hashlib.blake2b(prefix + text.encode(), digest_size=16).digest() for text in texts]
-        distinct = dict(zip(keys, texts, strict=True))
-        found = dict(self.keep.get_many(list(distinct)))
-        lacking = {key: text for key, text in distinct.items() if key not in found}
-        if lacking or not texts:  # without texts the encoder still knows the dimensions
-            vectors = embed(list(lacking.values())).astype(_KIND, copy=False)
-            if not texts:
-                return vectors
-            made = {key: vector.tobytes() for key, vector in zip(lacking, vectors, strict=True)}
-            self.keep.put_many(made)
-            found |= made
-        bodies = [found[key] for key in keys]
-        if len({len(body) for body in bodies}) > 1:
-            raise ModelError(
-                f"embedder {self.model!r}: vectors kept in {FILE} have other dimensions than those it gives now",
-                fix="is it another model under the same name? Move that file of the run's folder away, or give another name",
-            )
-        return np.frombuffer(b"".join(bodies), _KIND).reshape(len(texts), -1).astype(np.float32)
+    def _vectors(self, side: str, texts: Sequence[str], embed: Callable[[Sequence[str]], Vectors]) -> Vectors:
+        if not texts:
+            return embed([])  # the encoder still knows the dimensions
+        keys = {text: _key(self.name, side, text) for text in texts}
+        return _through(self.keep, keys, texts, embed)
 
 
-@contextlib.contextmanager
-def opened(settings: KindSettings, workspace: Workspace) -> Iterator[Encoder]:
-    """Open the encoder that `settings` name; one that says `cache` gets and puts vectors in the run's file."""
-    with encoders.opened(settings) as encoder:
-        if not (isinstance(settings, CachedSettings) and settings.cache):
-            yield encoder
-            return
-        with workspace.keep(FILE) as keep:
-            yield CachedEncoder(encoder, keep, json.dumps(encoders.identity(settings), sort_keys=True))
+@dataclass(frozen=True)
+class CachedReranker:
+    reranker: Reranker
+    keep: Keep
+    name: str
+
+    @property
+    def model(self) -> str:
+        return self.reranker.model
+
+    def scores(self, pairs: Sequence[Pair]) -> Scores:
+        keys = {pair: _key(self.name, *pair) for pair in pairs}
+        return _through(self.keep, keys, pairs, self.reranker.scores).ravel() if pairs else self.reranker.scores([])
+
+
+def _through(
+    keep: Keep, keys: dict[Any, bytes], asked: Sequence[Any], compute: Callable[[list[Any]], npt.NDArray[np.float32]]
+) -> npt.NDArray[np.float32]:
+    """Return what is kept for each of `asked`, float32 [n, d]; compute what is not, each once, and keep it."""
+    found = dict(keep.get_many(list(keys.values())))
+    if missing := [one for one, key in keys.items() if key not in found]:
+        made = {keys[one]: row.astype("<f4").tobytes() for one, row in zip(missing, compute(missing), strict=True)}
+        keep.put_many(made)
+        found |= made
+    bodies = [found[keys[one]] for one in asked]
+    if len({len(body) for body in bodies}) > 1:
+        raise ModelError(
+            "what was kept of a model has other dimensions than what it gives now",
+            fix="is it another model under the same name? Give its `revision`, or delete vectors/ in the run's folder",
+        )
+    return np.frombuffer(b"".join(bodies), "<f4").reshape(len(bodies), -1).astype(np.float32)
+
+
+def _key(*parts: str) -> bytes:
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).digest()

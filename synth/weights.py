@@ -5,6 +5,7 @@ a model hub can still run real weights. vLLM on a CPU reads safetensors only: a 
 into an ordinary model folder once, and kept in the user's cache.
 """
 
+import gc
 import hashlib
 import importlib.util
 import os
@@ -104,3 +105,12 @@ def _from_gguf(file: Path) -> Path:
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return folder
+
+
+def release() -> None:
+    """Let go of the device's memory that dropped weights held: for the stages that follow, which may want all of it."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

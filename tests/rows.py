@@ -108,11 +108,17 @@ def clustered(**changes: Any) -> dict[str, Any]:
     return {**row, "cluster": cluster or row["id"]}
 
 
+def reranked(**changes: Any) -> dict[str, Any]:
+    """A row of schemas.RERANKED."""
+    scores = {name: changes.pop(name) for name in ("positive_rerank", "candidate_reranks")}
+    return {**clustered(**changes), **scores}
+
+
 def mined(**changes: Any) -> dict[str, Any]:
     """A row of schemas.MINED with one negative."""
     found = {
         "negatives": ["Salt is white."], "negative_ids": ["p-salt"], "negative_scores": [0.5], "negative_kinds": ["mined"],
-        "negative_similarities": [None],
+        "negative_similarities": [None], "positive_rerank": None, "negative_reranks": [None],
     }  # fmt: skip
     found |= {name: changes.pop(name) for name in list(found) if name in changes}
     row = {**clustered(**changes), **found}

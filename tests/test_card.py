@@ -23,6 +23,7 @@ def row(**changes: Any) -> dict[str, Any]:
     return {
         "id": "r1", "task": "retrieval", "instruction": "i", "query": "when does the tide turn", "positive": "Every six hours.",
         "negatives": ["Salt is white."], "positive_score": 0.7, "negative_scores": [0.4], "negative_kinds": ["mined"],
+        "positive_rerank": None, "negative_reranks": [None],
         "similarity": None, "negative_similarities": [None], "label": "", "rank": 1, "query_language": "de",
         "positive_language": "zh", "type": "keywords", "difficulty": "phd", "length": "short", "clarity": "",
         "persona": "a sailor",
@@ -37,6 +38,7 @@ def config(**changes: Any) -> Config:
         "corpus": Corpus(path="/home/me/docs.jsonl", licence="CC0-1.0"),
         "engine": SimpleNamespace(kind="scripted"),
         "embedder": SimpleNamespace(kind="local"),
+        "reranker": None,
         "tasks": {},
         **changes,
     }

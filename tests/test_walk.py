@@ -23,6 +23,7 @@ FAMILIES = {
     "filters": "filters.",
     "engines": "engine: ",
     "encoders": "embedder: ",
+    "rerankers": "reranker: ",
     "executors": "executor: ",
 }
 ALL = [(family, name) for family in FAMILIES for name in plugins.names(family)]
@@ -166,7 +167,8 @@ def test_what_steering_says_of_a_round_is_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["tasks.md", "steering.md", "config.md", "rows.md", "prompts.md", "cluster.md", "gpu.md"]
+    "name",
+    ["tasks.md", "steering.md", "config.md", "rows.md", "prompts.md", "encoders.md", "cluster.md", "gpu.md"],
 )
 def test_links_of_a_page_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page(name)):

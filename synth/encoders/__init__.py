@@ -1,4 +1,7 @@
-"""What turns texts into vectors. An encoder is two methods; a plug-in has `Settings` and `open(settings)`."""
+"""What turns texts into vectors. An encoder is two methods; a plug-in has `Settings` and `open(settings)`.
+
+Stages open theirs through `synth/vectors.py`, which remembers what was embedded.
+"""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -8,20 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from synth import plugins
-from synth.settings import KindSettings
+from synth.errors import ModelError
+from synth.settings import PLACE, KindSettings
 
 Vectors = npt.NDArray[np.float32]
-_PLACE = {
-    "device", "batch_size", "batch_characters", "cache", "url", "api_key_env", "in_flight", "timeout", "tries",
-}  # fmt: skip
-
-
-class CachedSettings(KindSettings):
-    """Of an encoder whose vectors are dearer to make than to keep."""
-
-    cache: bool = True
-    """Keep vectors in the run's folder by text, so that other settings of later stages embed nothing anew. Takes disk:
-    4.7 KB a text at 384 dimensions. See docs/encoders.md for when to switch it off."""
 
 
 class Encoder(Protocol):
@@ -44,5 +37,14 @@ def opened(settings: KindSettings) -> AbstractContextManager[Encoder]:
 
 
 def identity(settings: KindSettings) -> dict[str, Any]:
-    """Return what shapes the vectors, for fingerprints: another device or batch size must not undo a run."""
-    return settings.model_dump(mode="json", exclude=_PLACE)
+    """Return what shapes the vectors, for fingerprints: another device, server or batch size must not undo a run."""
+    return settings.model_dump(mode="json", exclude=PLACE)
+
+
+def unit(vectors: Vectors, model: str, fix: str) -> Vectors:
+    """Bring vectors to unit length, in place. Raises ModelError, with `fix`, for one that is zero or not finite."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not (np.isfinite(norms).all() and (norms > 0).all()):
+        raise ModelError(f"embedder {model!r} gave vectors that are zero or not finite", fix=fix)
+    vectors /= norms
+    return vectors

@@ -3,7 +3,6 @@
 With a list of devices it runs in a process per device (the library's own pool), which are there as long as the stage is."""
 
 import contextlib
-import gc
 import math
 import os
 import signal
@@ -16,8 +15,9 @@ import numpy as np
 from pydantic import Field
 
 from synth import weights
-from synth.encoders import CachedSettings, Vectors
+from synth.encoders import Vectors, unit
 from synth.errors import ModelError
+from synth.settings import CachedSettings
 
 
 class Settings(CachedSettings):
@@ -79,15 +79,9 @@ class SentenceTransformersEncoder:
                 fix="lower embedder.batch_size or embedder.max_tokens, then run again: finished shards are kept",
             ) from error
         # Unit length is made here, in float32: in bfloat16 it would be right to two digits only.
-        vectors: Vectors = np.asarray(found, np.float32)
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        if not (np.isfinite(norms).all() and (norms > 0).all()):
-            raise ModelError(
-                f"embedder {self.model!r} gave vectors that are zero or not finite",
-                fix="embedder.dtype: float32 (float16 overflows in some models)",
-            )
-        vectors /= norms
-        return vectors
+        return unit(
+            np.asarray(found, np.float32), self.model, "embedder.dtype: float32 (float16 overflows in some models)"
+        )
 
     def _shares(self, number: int) -> dict[str, Any]:
         if not self.pool:
@@ -109,7 +103,7 @@ def open(settings: Settings) -> Iterator[SentenceTransformersEncoder]:
         if pool:
             loaded.stop_multi_process_pool(pool)
         object.__setattr__(encoder, "loaded", None)
-        _free()
+        weights.release()
 
 
 def _load(settings: Settings) -> Any:
@@ -163,11 +157,3 @@ def _pool(loaded: Any, devices: list[str]) -> Any:
         return loaded.start_multi_process_pool(devices)
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _free() -> None:
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -29,16 +29,17 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import aiohttp
-from pydantic import AliasPath, BaseModel, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AliasPath, BaseModel, Field, ValidationError, model_validator
 
 from synth import secrets
 from synth.engines import EngineSettings, Request, RequestFailed, Response, Sampling, _http
 from synth.engines._http import LONGEST_PAUSE, LONGEST_REPLY
 from synth.engines._servers import Server, Servers, listed
 from synth.errors import ConfigError, ModelError
+from synth.settings import Url
 
 FIRST_PAUSE = 1.0
 """Seconds between two tries: the first, doubled each time up to LONGEST_PAUSE."""
@@ -51,7 +52,6 @@ MOST = 1024
 _IDLE = 4.0
 """Seconds to keep an idle connection: vLLM closes it after five, and a request that meets the end of one is lost."""
 _ADDRESS = "correct engine.url, or the proxy and certificate variables of the environment"
-_URL = r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$"
 _log = logging.getLogger(__name__)
 
 
@@ -59,9 +59,9 @@ class Settings(EngineSettings):
     """Servers that answer /v1/chat/completions: `url`, `urls` or `servers`; without any, one on this machine."""
 
     kind: Literal["server"]
-    url: str | None = Field(None, pattern=_URL)
+    url: Url | None = None
     """Address of the only server, up to and including /v1: http://127.0.0.1:8000/v1 if nothing else is given."""
-    urls: list[Annotated[str, StringConstraints(pattern=_URL)]] = Field([])
+    urls: list[Url] = Field([])
     """Addresses of several servers of the same model."""
     servers: str | None = None
     """A file with an address a line (# begins a remark), read again while the run goes on: servers may come and go."""

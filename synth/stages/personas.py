@@ -75,15 +75,15 @@ def nearest(passages: pa.Table, catalogue: Catalogue, *, candidates: int) -> pa.
     ok = np.array([status == OK for status in passages.column("status").to_pylist()], bool)
     texts = [text for text, used in zip(passages.column("text").to_pylist(), ok, strict=True) if used]
     # Rounded before use, so that what later stages read back is what the personas were chosen by.
-    vectors = catalogue.encoder.documents(texts).astype(np.float16)
+    found = catalogue.encoder.documents(texts).astype(np.float16)
     best = Nearest(len(texts), candidates)
     for at in range(0, len(catalogue.personas), _BLOCK):
         block = catalogue.vectors[at : at + _BLOCK].astype(np.float32)
-        best.offer(vectors.astype(np.float32) @ block.T, at)
+        best.offer(found.astype(np.float32) @ block.T, at)
     chosen = [catalogue.personas[row] for row in best.rows.ravel()]
     columns = {
         "personas": _lists(chosen, ok, candidates, PERSONAS.field("personas").type),
-        "embedding": _lists(vectors.ravel(), ok, vectors.shape[1], PERSONAS.field("embedding").type),
+        "embedding": _lists(found.ravel(), ok, found.shape[1], PERSONAS.field("embedding").type),
     }
     for name, column in columns.items():
         passages = passages.append_column(PERSONAS.field(name), column)

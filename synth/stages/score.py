@@ -118,8 +118,7 @@ def _cosines(
     for as_queries, embed in ((True, encoder.queries), (False, encoder.documents)):
         at = np.flatnonzero(symmetric == as_queries)
         if len(at):
-            vectors = embed([texts[i] for i in at.tolist()])
-            found[at] = np.einsum("nd,nd->n", queries[at], vectors)
+            found[at] = np.einsum("nd,nd->n", queries[at], embed([texts[i] for i in at.tolist()]))
     return found
 
 

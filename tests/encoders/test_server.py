@@ -1,211 +1,203 @@
-"""The encoder `server`, against small servers on loopback that answer, and fail, as they are told."""
+"""The server encoder against a real HTTP server on loopback that says what it was told to say."""
 
 import base64
-import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from synth import encoders
-from synth.encoders import server as module
+from synth import encoders, servers
+from synth.encoders import Encoder
 from synth.encoders.server import Settings
-from synth.errors import ModelError
-
-Fault = Callable[[dict[str, Any]], tuple[int, bytes]]
-
-
-class Server:
-    """Answers with [length, 0, 3] for each text, the last first; `faults` are taken instead, one a request."""
-
-    def __init__(self, *faults: Fault, as_lists: bool = False) -> None:
-        self.faults, self.as_lists = list(faults), as_lists
-        self.bodies: list[dict[str, Any]] = []
-        self.keys: list[str | None] = []
-        self.held: threading.Barrier | None = None
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
-
-    def answer(self, body: dict[str, Any]) -> dict[str, Any]:
-        vectors = [np.array([len(text), 0, 3], "<f4") for text in body["input"]]
-        data = [{"index": at, "embedding": self.written(vector)} for at, vector in enumerate(vectors)]
-        return {"data": data[::-1]}
-
-    def written(self, vector: Any) -> Any:
-        return vector.tolist() if self.as_lists else base64.b64encode(vector.tobytes()).decode()
-
-
-@contextmanager
-def serving(state: Server) -> Iterator[Server]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            state.bodies.append({"path": self.path, **body})
-            state.keys.append(self.headers["Authorization"])
-            if state.held:
-                state.held.wait(20)
-            if state.faults:
-                status, data = state.faults.pop(0)(state.answer(body))
-            else:
-                status, data = 200, json.dumps(state.answer(body)).encode()
-            if not status:
-                self.close_connection = True
-                return
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        state.port = http.server_address[1]
-        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield state
-        finally:
-            http.shutdown()
-            thread.join()
+from synth.errors import ConfigError, ModelError
+from synth.settings import parse
+from tests.model_server import ModelServer, served
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(servers, "FIRST_PAUSE", 0.0)
 
 
-def settings(url: str | list[str], **changes: Any) -> Settings:
-    return Settings.model_validate({"kind": "server", "url": url, "model": "m", "in_flight": 1, **changes})
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    with served(embeddings) as running:
+        yield running
 
 
-def unit(*lengths: int) -> Any:
-    vectors = np.array([[length, 0, 3] for length in lengths], np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+def vector(text: str) -> list[float]:
+    return [3.0 * len(text), 4.0 * len(text)]
 
 
-@pytest.mark.parametrize("as_lists", [False, True])
-def test_vectors_are_of_unit_length_and_in_the_order_of_the_texts(as_lists: bool) -> None:
-    with serving(Server(as_lists=as_lists)) as server, encoders.opened(settings(server.url)) as encoder:
-        found = encoder.documents(["abcd", "", "ab"])
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, unit(4, 0, 2))
-    assert server.bodies == [
-        {"path": "/v1/embeddings", "model": "m", "input": ["abcd", "", "ab"], "encoding_format": "base64"}
+def embeddings(path: str, body: Any) -> tuple[int, Any]:
+    """Answer as OpenAI's API does, last text first."""
+    data = [
+        {"index": at, "embedding": base64.b64encode(np.array(vector(text), "<f4").tobytes()).decode()}
+        for at, text in enumerate(body["input"])
     ]
-    assert (server.keys, encoder.model) == ([None], "m")
+    return 200, {"data": data[::-1]}
 
 
-def test_what_is_asked_is_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OUR_SECRET", "k-123456789")
-    own = {"query_prompt": "query: ", "dimensions": 8, "max_tokens": 16, "api_key_env": "OUR_SECRET"}
-    with serving(Server()) as server, encoders.opened(settings(server.url, **own)) as encoder:
-        encoder.queries(["a"])
-        encoder.documents(["a"])
-    asked = {"path": "/v1/embeddings", "model": "m", "encoding_format": "base64"} | {
-        "dimensions": 8, "truncate_prompt_tokens": 16,
+def decimals(path: str, body: Any) -> tuple[int, Any]:
+    return 200, {"data": [{"index": at, "embedding": vector(text)} for at, text in enumerate(body["input"])]}
+
+
+def encoder(*running: ModelServer, **settings: Any) -> Any:
+    urls = [one.url for one in running]
+    return encoders.opened(Settings(kind="server", model="m", url=urls if len(urls) > 1 else urls[0], **settings))
+
+
+def test_batches_of_like_length_in_the_order_asked(server: ModelServer) -> None:
+    with encoder(server, batch_size=2, batch_characters=9, in_flight=1, query_prompt="q:", dimensions=2) as opened:
+        found = opened.documents(["ccc", "a", "dddddddddddd", "bb", "e"])
+        opened.queries(["a"])
+    assert [(path, body) for path, _, body in server.seen] == [
+        ("/v1/embeddings", {"model": "m", "input": texts, "encoding_format": "base64", "dimensions": 2})
+        for texts in (["a", "e"], ["bb", "ccc"], ["dddddddddddd"], ["q:a"])
+    ]
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.array([[0.6, 0.8]] * 5, np.float32))
+
+
+def test_texts_are_cut_by_the_server_where_the_settings_say_so(server: ModelServer) -> None:
+    with encoder(server, max_tokens=16) as opened:
+        opened.documents(["a"])
+    assert server.seen[0][2] == {
+        "model": "m", "truncate_prompt_tokens": 16, "input": ["a"], "encoding_format": "base64",
     }  # fmt: skip
-    assert server.bodies == [asked | {"input": ["query: a"]}, asked | {"input": ["a"]}]
-    assert server.keys == ["Bearer k-123456789"] * 2
 
 
-def test_batches_are_bounded_by_number_and_by_characters() -> None:
-    texts = ["1", "22", "333", "4444", "a text of more than ten", "6", "7"]
-    bounds = {"batch_size": 3, "batch_characters": 10}
-    with serving(Server()) as server, encoders.opened(settings(server.url, **bounds)) as encoder:
-        np.testing.assert_array_equal(encoder.documents(texts), unit(*map(len, texts)))
-    assert [body["input"] for body in server.bodies] == [texts[:3], texts[3:4], texts[4:5], texts[5:]]
+def test_each_vector_is_at_its_text_s_place_whatever_the_order_of_the_answer(
+    server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "vector", lambda text: [float(text == name) for name in ("a", "bb", "ccc")])
+    with encoder(server) as opened:
+        np.testing.assert_array_equal(opened.documents(["ccc", "a", "bb"]), np.eye(3, dtype=np.float32)[[2, 0, 1]])
 
 
-def test_without_texts_the_server_says_the_dimensions() -> None:
-    with serving(Server()) as server, encoders.opened(settings(server.url)) as encoder:
-        assert encoder.queries([]).shape == (0, 3)
+def test_decimals_are_understood_and_no_texts_have_the_same_dimensions(server: ModelServer) -> None:
+    server.answer = decimals
+    with encoder(server) as opened:
+        assert opened.queries([]).shape == (0, 2)
+        np.testing.assert_array_equal(opened.queries(["x"]), np.array([[0.6, 0.8]], np.float32))
+        assert opened.documents([]).shape == (0, 2)
+    assert [body["input"] for _, _, body in server.seen] == [["."], ["x"]]
 
 
-def altered(change: Callable[[dict[str, Any]], Any]) -> Fault:
-    return lambda answer: (200, json.dumps(change(answer)).encode())
+@pytest.mark.parametrize(
+    "bad",
+    [
+        (429, {"error": "busy"}),
+        (503, {"error": "loading"}),
+        (200, {"data": []}),
+        (200, {"data": [{"index": 1, "embedding": [1.0]}]}),
+        (200, {"data": [{"index": 0, "embedding": "?"}]}),
+        (200, {"data": [{"index": 0, "embedding": []}]}),
+        (200, {"error": "none"}),
+        (200, b"<html>"),
+    ],
+)
+def test_what_may_be_better_another_time_is_tried_again(server: ModelServer, bad: tuple[int, Any]) -> None:
+    server.first = [bad, bad]
+    with encoder(server, tries=3) as opened:
+        assert opened.documents(["a"]).tolist() == [[pytest.approx(0.6), pytest.approx(0.8)]]
+    assert len(server.seen) == 3
 
 
-PASSING: dict[str, Fault] = {
-    "429": lambda _: (429, b"later"),
-    "503": lambda _: (503, b"loading"),
-    "closed": lambda _: (0, b""),
-    "html": lambda _: (200, b"<html>"),
-    "shape": altered(lambda _: {"data": [1]}),
-    "one too few": altered(lambda answer: {"data": answer["data"][1:]}),
-    "one twice": altered(lambda answer: {"data": [answer["data"][0]] * 2}),
-    "ragged": altered(lambda answer: {"data": [answer["data"][0], {"index": 0, "embedding": [1.0]}]}),
-    "garbled": altered(lambda answer: {"data": [answer["data"][0], {"index": 0, "embedding": "%%"}]}),
-    "a number": altered(lambda _: {"data": [{"index": 0, "embedding": 1}, {"index": 1, "embedding": 2}]}),
-}
+def test_the_last_try_ends_the_run(server: ModelServer) -> None:
+    server.first = [(500, {"error": "out of memory"})] * 3
+    with encoder(server, tries=3) as opened, pytest.raises(ModelError) as raised:
+        opened.documents(["a"])
+    assert raised.value.what == f'embedder: {server.url}: HTTP 500: {{"error": "out of memory"}} (3 tries)'
 
 
-@pytest.mark.parametrize("fault", PASSING)
-def test_a_fault_that_passes_costs_a_try(fault: str) -> None:
-    with serving(Server(PASSING[fault], PASSING[fault])) as server, encoders.opened(settings(server.url)) as encoder:
-        np.testing.assert_array_equal(encoder.documents(["abc", "a"]), unit(3, 1))
-    assert len(server.bodies) == 3
+@pytest.mark.parametrize("status", [400, 401, 404, 302])
+def test_what_will_not_be_better_is_not_tried_again(server: ModelServer, status: int) -> None:
+    server.first = [(status, {"error": "no such model"})]
+    with encoder(server) as opened, pytest.raises(ModelError) as raised:
+        opened.documents(["a"])
+    assert raised.value.what == f'embedder: {server.url}: HTTP {status}: {{"error": "no such model"}}'
+    assert raised.value.fix == "check embedder.url, embedder.model, and the key in $SYNTH_EMBEDDER_API_KEY"
+    assert len(server.seen) == 1
 
 
-def test_the_last_try_ends_the_run_with_the_reason() -> None:
-    with serving(Server(*[PASSING["503"]] * 3)) as server, encoders.opened(settings(server.url, tries=3)) as encoder:
-        with pytest.raises(ModelError) as found:
-            encoder.documents(["a"])
-        assert found.value.what == f"embedder 'm' at {server.url}: does not answer, after 3 tries: HTTP 503: loading"
+@pytest.mark.parametrize("odd", [[0.0, 0.0], [float("nan"), 1.0], [float("inf"), 1.0]])
+def test_vectors_without_a_direction_are_refused(server: ModelServer, odd: list[float]) -> None:
+    server.answer = lambda path, body: (200, {"data": [{"index": 0, "embedding": odd}]})
+    with encoder(server) as opened, pytest.raises(ModelError, match="'m' gave vectors that are zero or not finite"):
+        opened.documents(["a"])
 
 
-def test_what_no_try_mends_ends_the_run_at_once_and_shows_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SYNTH_EMBEDDER_API_KEY", "k-123456789")
-    refusal = Server(lambda _: (401, b"no such key: k-123456789"))
-    with serving(refusal) as server, encoders.opened(settings(server.url)) as encoder:
-        with pytest.raises(ModelError) as found:
-            encoder.documents(["a"])
-        assert found.value.what == (
-            f"embedder 'm' at {server.url}: HTTP 401: no such key: ***SYNTH_EMBEDDER_API_KEY***"
-        )
-    assert len(server.bodies) == 1
+def test_other_dimensions_than_asked_for_or_before_are_refused(server: ModelServer) -> None:
+    with encoder(server, dimensions=3) as opened, pytest.raises(ModelError, match="of 2 dimensions, 3 were asked for"):
+        opened.documents(["a"])
+    with encoder(server) as opened:
+        opened.documents(["a"])
+        server.answer = lambda path, body: (200, {"data": [{"index": 0, "embedding": [1.0, 0.0, 0.0]}]})
+        with pytest.raises(ModelError, match="of 2, 3 dimensions"):
+            opened.documents(["a"])
 
 
-@pytest.mark.parametrize("vector", [[0.0, 0.0, 0.0], [1.0, float("nan"), 0.0]])
-def test_vectors_that_are_none_end_the_run(vector: list[float]) -> None:
-    bad = Server(altered(lambda _: {"data": [{"index": 0, "embedding": vector}]}))
-    with (
-        serving(bad) as server,
-        encoders.opened(settings(server.url)) as encoder,
-        pytest.raises(ModelError, match="zero or not finite"),
-    ):
-        encoder.documents(["a"])
+def test_a_key_goes_along_and_is_not_told(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB", "secret-of-ours")
+    server.first = [(400, {"error": "secret-of-ours is no key"})]
+    with encoder(server, api_key_env="LAB") as opened, pytest.raises(ModelError, match=r"\*\*\*LAB\*\*\* is no key"):
+        opened.documents(["a"])
+    assert server.seen[0][1]["Authorization"] == "Bearer secret-of-ours"
 
 
-def test_requests_go_to_the_server_with_the_fewest_under_way() -> None:
-    one, other = Server(), Server()
-    one.held = other.held = threading.Barrier(4)  # nobody answers until each server has two
-    with serving(one), serving(other):
-        own = settings([one.url, other.url], batch_size=1, in_flight=4)
-        with encoders.opened(own) as encoder:
-            np.testing.assert_array_equal(encoder.documents(["a", "ab", "abc", "abcd"]), unit(1, 2, 3, 4))
-    assert (len(one.bodies), len(other.bodies)) == (2, 2)
+def test_several_servers_share_the_work_and_stand_in_for_one_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "FIRST_PAUSE", 1e6)  # nobody waits for the one that is gone, while there are others
+    monkeypatch.setattr(servers, "LONGEST_PAUSE", 1e6)
+    with served(embeddings) as one, served(embeddings) as two, served(embeddings) as gone:
+        gone.stop()
+        # Each waits for the other's first request: they would wait for ever if one server got all.
+        with encoder(one, two, gone, batch_size=1, in_flight=3) as opened:
+            one.meet(two)
+            assert opened.documents(["a", "b", "c", "d", "e", "f"]).shape == (6, 2)
+        assert sorted(body["input"][0] for server in (one, two) for _, _, body in server.seen) == list("abcdef")
+        assert min(len(one.seen), len(two.seen)) >= 1
 
 
-def test_a_server_that_has_gone_leaves_its_texts_to_the_other() -> None:
-    with serving(Server()) as gone:
-        pass
-    with serving(Server()) as server, encoders.opened(settings([gone.url, server.url])) as encoder:
-        np.testing.assert_array_equal(encoder.documents(["abc"]), unit(3))
-    assert len(server.bodies) == 1
+def test_nobody_there() -> None:
+    with served(embeddings) as server:
+        server.stop()
+        with encoder(server, tries=2) as opened, pytest.raises(ModelError, match=r"Connection refused.*\(2 tries\)"):
+            opened.documents(["a"])
+
+
+def test_nobody_waits_for_a_server_s_pause_once_the_encoder_is_closed(
+    server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One batch is refused for good, while another waits for its second try: an hour, if anybody let it."""
+    monkeypatch.setattr(servers, "FIRST_PAUSE", 3600.0)
+    monkeypatch.setattr(servers, "LONGEST_PAUSE", 3600.0)
+    server.answer = lambda path, body: (503, {}) if body["input"] == ["a"] else (400, {})
+    with pytest.raises(ModelError, match="HTTP 400"), encoder(server, batch_size=1, in_flight=2) as opened:
+        opened.documents(["a", "b"])
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "http://key@host/v1", []])
+def test_an_address_that_is_none(url: Any) -> None:
+    with pytest.raises(ConfigError, match="url"):
+        parse(Settings, {"kind": "server", "model": "m", "url": url}, where="embedder")
 
 
 def test_where_it_is_served_is_not_part_of_what_it_is() -> None:
-    one = settings("http://a/v1")
-    moved = settings(["http://b/v1", "http://c/v1"], in_flight=9, timeout=1, tries=2, batch_size=1, cache=False)
-    assert encoders.identity(one) == encoders.identity(moved)
-    assert encoders.identity(one) != encoders.identity(settings("http://a/v1", query_prompt="query: "))
+    one = Settings(kind="server", model="m")
+    elsewhere = Settings(
+        kind="server", model="m", url=["http://a/v1"], api_key_env="K", in_flight=1, timeout=1, tries=1, batch_size=1,
+        batch_characters=1, cache=False,
+    )  # fmt: skip
+    assert encoders.identity(one) == encoders.identity(elsewhere)
+    assert encoders.identity(one) == {
+        "kind": "server", "model": "m", "query_prompt": "", "document_prompt": "", "dimensions": None, "max_tokens": None,
+        "revision": None,
+    }  # fmt: skip
+
+
+def test_it_is_an_encoder(server: ModelServer) -> None:
+    with encoder(server) as opened:
+        found: Encoder = opened
+        assert found.model == "m"

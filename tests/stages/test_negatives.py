@@ -106,6 +106,7 @@ def test_a_row_s_own_negatives_come_first_and_are_exempt_from_the_rules(passages
         "negative_scores": [0.75, pytest.approx(0.55)],
         "negative_kinds": ["written", "mined"],
         "negative_similarities": [2.5, None],
+        "negative_reranks": [None, None],
     }
 
 

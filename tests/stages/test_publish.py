@@ -94,6 +94,8 @@ def mined(number: int, **changes: Any) -> dict[str, Any]:
         "negative_scores": [0.5, 0.25],
         "negative_kinds": ["mined", "mined"],
         "negative_similarities": [None, None],
+        "positive_rerank": None,
+        "negative_reranks": [None, None],
     }
     return row | changes
 
@@ -145,6 +147,8 @@ def test_a_row_becomes_a_row_of_the_dataset(tmp_path: Path) -> None:
             "positive_score": 0.75,
             "negative_scores": [0.5, 0.25],
             "negative_kinds": ["mined", "mined"],
+            "positive_rerank": None,
+            "negative_reranks": [None, None],
             "similarity": None,
             "negative_similarities": [None, None],
             "label": "",
