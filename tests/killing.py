@@ -35,6 +35,8 @@ tasks: {{retrieval: {{rows_per_passage: 4}}}}
 targets: [{{task: retrieval, difficulty: {{phd: 1, university: 2}}, rows: 30}}]
 engine: {{kind: server, url: "{url}", model: scripted, in_flight: {in_flight}}}
 embedder: {{kind: hashing}}
+reranker: {{kind: lexical}}
+judge: {{max_negative: 0.9}}
 score: {{min_cosine: 0.05, max_rank: 5}}
 negatives: {{per_query: 2}}
 publish: {{validation: 0.3, licence: cc0-1.0}}

@@ -22,6 +22,8 @@ corpus: {{path: examples/corpus/documents.jsonl, columns: {{text: text, id: id, 
 tasks: {{retrieval: {{rows_per_passage: 2}}}}
 engine: {{kind: scripted, junk: 0.1, in_flight: 8}}
 embedder: {{kind: hashing}}
+reranker: {{kind: lexical}}
+judge: {{max_negative: 0.9}}
 score: {{min_cosine: 0.05, max_rank: 5}}
 negatives: {{per_query: 2}}
 publish: {{validation: 0.3, licence: cc0-1.0}}
@@ -110,7 +112,7 @@ def test_any_file_damaged_in_any_way_never_makes_another_dataset(whole: Path, co
         victim.unlink()
         run(copy)
     assert different(copy.folder, whole) == set()
-    assert runs.verify(copy)["stages"] == 14
+    assert runs.verify(copy)["stages"] == 16
 
 
 def different(run: Path, other: Path) -> set[str]:

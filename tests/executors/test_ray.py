@@ -298,13 +298,13 @@ def test_vectors_that_workers_embedded_are_kept_in_the_runs_folder(cluster: Clus
 
     @contextlib.contextmanager
     def opened(workspace: Any) -> Iterator[Any]:
-        with workspace.keep(vectors.FILE) as keep, encoders.opened(Hashing(kind="hashing")) as encoder:
+        with workspace.keep("vectors/v.sqlite") as keep, encoders.opened(Hashing(kind="hashing")) as encoder:
             yield vectors.CachedEncoder(encoder, keep, "hashing")
 
     before = stages(fn=embed, open=opened)
     made(cluster, tmp_path, before)
     assert numbers(tmp_path, before[1]) == DOUBLED
-    with kept.opened(tmp_path / vectors.FILE) as file:
+    with kept.opened(tmp_path / "vectors/v.sqlite") as file:
         assert len(file) == 8  # 0, 1, 2, 3, 10, 20, 30, and the one that all share
 
 
