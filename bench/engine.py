@@ -1,6 +1,9 @@
 """Is the engine ever idle, and is a passage computed once? The real vLLM on the CPU with a real small model.
 
-    python -m bench.engine [--documents 40] [--rounds 3]
+    python -m bench.engine [--documents 40] [--joined 4] [--rounds 3]
+
+The sample's documents are short, some 190 tokens; `joined` of them make one, so that passages are as long as those of a real
+corpus: cut near the default `passages.max_tokens`, 350. `--joined 1` leaves them short.
 
 Three sides, each in a process of its own, one after the other in every round:
 
@@ -33,25 +36,27 @@ _FIRST = "Passage:\n{{ passage }}\n\n"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=40)
+    parser.add_argument("--joined", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--child", nargs=2, metavar=("SIDE", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         side, folder = options.child
-        found = at_once(Path(folder)) if side == AT_ONCE else stage(side, Path(folder), options.documents)
+        found = at_once(Path(folder)) if side == AT_ONCE else stage(side, Path(folder))
         print("RESULT " + json.dumps(found))
         return
     rounds: dict[str, list[dict[str, float]]] = {STAGE: [], AT_ONCE: [], LAST: []}
     with tempfile.TemporaryDirectory() as folder:
+        write_corpus(Path(folder), options.documents, options.joined)
         for number in range(options.rounds):
             for side, seen in rounds.items():
-                seen.append(child(side, Path(folder), options.documents))
+                seen.append(child(side, Path(folder)))
                 print(f"round {number + 1}, {side}: {seen[-1]}", file=sys.stderr, flush=True)
     report(rounds)
 
 
-def child(side: str, folder: Path, documents: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench.engine", "--documents", str(documents), "--child", side, str(folder)]
+def child(side: str, folder: Path) -> dict[str, float]:
+    command = [sys.executable, "-m", "bench.engine", "--child", side, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if not lines:
@@ -60,11 +65,20 @@ def child(side: str, folder: Path, documents: int) -> dict[str, float]:
     return found
 
 
-def settings(folder: Path, documents: int, prompts: str | None) -> Any:
+def write_corpus(folder: Path, documents: int, joined: int) -> None:
+    texts = [json.loads(line)["text"] for line in Path("examples/corpus/documents.jsonl").read_text().splitlines()]
+    texts = texts[:documents]
+    with (folder / "corpus.jsonl").open("w") as file:
+        for at in range(0, len(texts), joined):
+            file.write(json.dumps({"text": " ".join(texts[at : at + joined])}) + "\n")
+
+
+def settings(folder: Path, prompts: str | None) -> Any:
     from synth import config
 
-    changes = [f"outputs={folder}", f"corpus.limit={documents}", f"tasks.retrieval.rows_per_passage={ROWS_PER_PASSAGE}"]
-    changes += ["embedder={kind: hashing}", "engine.in_flight=null", f"prompts={prompts or 'null'}"]
+    changes = [f"outputs={folder / 'runs'}", f"corpus={{path: {folder / 'corpus.jsonl'}, columns: {{text: text}}}}"]
+    changes += [f"tasks.retrieval.rows_per_passage={ROWS_PER_PASSAGE}", f"prompts={prompts or 'null'}"]
+    changes += ["embedder={kind: hashing}", "engine.in_flight=null"]
     return config.load(Path("configs/quickstart.yaml"), changes)
 
 
@@ -83,13 +97,13 @@ def passage_last(folder: Path) -> Path:
     return changed
 
 
-def stage(side: str, folder: Path, documents: int) -> dict[str, float]:
+def stage(side: str, folder: Path) -> dict[str, float]:
     from synth import pipeline
     from synth.engines import Request, Response, vllm
     from synth.executors import local
     from synth.progress import shown
 
-    made = settings(folder / "runs", documents, str(passage_last(folder)) if side == LAST else None)
+    made = settings(folder, str(passage_last(folder)) if side == LAST else None)
     shutil.rmtree(made.folder, ignore_errors=True)
     made.folder.mkdir(parents=True)
     built = pipeline.build(made)

@@ -84,15 +84,32 @@ class Kept:
         self._turn = threading.Lock()
         self._waiting: list[tuple[bytes, bytes, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
+        self._wanted: list[tuple[bytes, asyncio.Future[bytes | None]]] = []
 
     def __len__(self) -> int:
         (number,) = self._reader.execute("SELECT count(*) FROM answers").fetchone()
         return int(number)
 
     async def get(self, key: bytes) -> bytes | None:
-        with _as_store_error(self.path):
-            found = self._reader.execute("SELECT body FROM answers WHERE key = ?", (key,)).fetchone()
-        return None if found is None else self._sound(key, found[0])
+        loop = asyncio.get_running_loop()
+        wanted: asyncio.Future[bytes | None] = loop.create_future()
+        self._wanted.append((key, wanted))
+        if len(self._wanted) == 1:
+            loop.call_soon(self._get_group)  # with all that ask until then: each query waits for the writer's thread
+        return await wanted
+
+    def _get_group(self) -> None:
+        group, self._wanted = self._wanted, []
+        try:
+            found = self.get_many([key for key, _ in group])
+        except Exception as failure:  # those who wait must hear of it
+            for _, wanted in group:
+                if not wanted.done():
+                    wanted.set_exception(failure)
+            return
+        for key, wanted in group:
+            if not wanted.done():
+                wanted.set_result(found.get(key))
 
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         found: dict[bytes, bytes] = {}

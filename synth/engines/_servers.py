@@ -6,12 +6,11 @@ again while the run goes on.
 """
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -153,19 +152,21 @@ class Servers:
         self._admit()
         return self.dead
 
-    @contextlib.asynccontextmanager
-    async def place(self, prefix: str, avoid: Server | None = None) -> AsyncIterator[Server]:
+    def place(self, prefix: str, avoid: Server | None = None) -> "Place":
         """Hold a place at a server; wait for one, first come, first served. Raises ModelError."""
-        server = await self._take(prefix, avoid)
-        try:
-            yield server
-        finally:
-            server.held -= 1
-            self._fill(server)
+        return Place(self, prefix, avoid)
 
-    async def _take(self, prefix: str, avoid: Server | None) -> Server:
+    def give_back(self, server: Server) -> None:
+        server.held -= 1
+        self._fill(server)
+
+    async def take(self, prefix: str, avoid: Server | None) -> Server:
         if self.dead is not None:
             raise self.dead
+        server = self.choose(prefix, avoid)
+        if server and not server.queue and server.held < int(server.window.size):
+            server.held += 1  # the usual case: nobody to wait for
+            return server
         turn = Turn(asyncio.get_running_loop().create_future(), prefix, avoid)
         if server := self._line_up(turn):
             self._fill(server)
@@ -173,9 +174,7 @@ class Servers:
             return await turn.place
         except asyncio.CancelledError:
             if turn.place.done() and not turn.place.cancelled() and not turn.place.exception():
-                server = turn.place.result()  # given a place in the same moment
-                server.held -= 1
-                self._fill(server)
+                self.give_back(turn.place.result())  # given a place in the same moment
             raise
 
     def _line_up(self, turn: Turn) -> Server | None:
@@ -277,6 +276,24 @@ class Servers:
         else:
             _log.warning("engine server: left out: %s", error.what)
             self.look()
+
+
+@dataclass
+class Place:
+    """A place at a server, for the time of an `async with`: as contextlib would make it, at a fifth of the cost."""
+
+    servers: Servers
+    prefix: str
+    avoid: Server | None
+    _server: Server | None = None
+
+    async def __aenter__(self) -> Server:
+        self._server = await self.servers.take(self.prefix, self.avoid)
+        return self._server
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server
+        self.servers.give_back(self._server)
 
 
 @lru_cache(100_000)

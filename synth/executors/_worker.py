@@ -22,7 +22,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth import __version__, store
+from synth import __version__, loop, store
 from synth.errors import StoreError, SynthError
 from synth.executors import _keeper
 from synth.secrets import redact
@@ -184,7 +184,7 @@ class _Open:
             folder = job.run / job.stage.folder
             with job.stage.open(Workspace(folder, job.run, self._worker, self.stop, keeper)) as self._resource:
                 if self._is_coroutine:
-                    asyncio.run(self._serve())
+                    loop.run(self._serve())
                 else:
                     self._opened.set_result(None)
                     self._work_off()
@@ -196,7 +196,7 @@ class _Open:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._opened.set_result(None)
-        await self._over.wait()  # `asyncio.run` cancels what is left, and waits for it
+        await self._over.wait()  # `loop.run` cancels what is left, and waits for it
 
     def _work_off(self) -> None:
         """Make shards one after the other, in the order in which they came."""

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from synth import ledger, schemas, store, timings
+from synth import ledger, loop, schemas, store, timings
 from synth.errors import ModelError, Stopped, StoreError, VerifyError
 from synth.executors import Display, Executor
 from synth.files import fresh_folder, replace_folder
@@ -218,7 +218,7 @@ def here(shards: Shards, missing: Sequence[int], workspace: Workspace) -> None:
     with stage.open(workspace) as resource:
         shards.begin()
         if inspect.iscoroutinefunction(stage.fn):
-            asyncio.run(_concurrently(stage.fn, resource, shards, missing))
+            loop.run(_concurrently(stage.fn, resource, shards, missing))
             return
         for index in missing:
             workspace.stop.check()

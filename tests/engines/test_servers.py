@@ -110,7 +110,7 @@ def test_a_server_with_places_to_spare_takes_what_waits_for_another() -> None:
         assert own is not None
         [other] = [known for known in servers.all.values() if known is not own]
         other.held = 4  # so that all wait for their own
-        turns = [asyncio.ensure_future(servers._take("passage", None)) for _ in range(7)]
+        turns = [asyncio.ensure_future(servers.take("passage", None)) for _ in range(7)]
         await asyncio.sleep(0)
         before = [turn.result().url for turn in turns if turn.done()]
         other.held = 2
@@ -133,7 +133,7 @@ def test_those_who_wait_for_a_server_that_goes_move_to_others_and_end_with_the_l
         for known in servers.all.values():
             known.window = Window(1)
             known.held = 1
-        turns = [asyncio.ensure_future(servers._take(f"passage {n}", None)) for n in range(6)]
+        turns = [asyncio.ensure_future(servers.take(f"passage {n}", None)) for n in range(6)]
         await asyncio.sleep(0)
         assert [len(known.queue) for known in servers.all.values()] == [5, 1]  # as their passages fall
         servers.miss(servers.all["a"], "gone")
