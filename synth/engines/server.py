@@ -19,7 +19,6 @@ Which server a request goes to says `_servers`; how many one gets at once, `_win
 import asyncio
 import contextlib
 import hashlib
-import json
 import logging
 import os
 import random
@@ -27,15 +26,14 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import aiohttp
-from pydantic import AliasPath, BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from synth import secrets
-from synth.engines import EngineSettings, Request, RequestFailed, Response, Sampling, _http
+from synth.engines import EngineSettings, Request, RequestFailed, Response, _chat, _http
 from synth.engines._http import LONGEST_PAUSE, LONGEST_REPLY
 from synth.engines._servers import Server, Servers, listed
 from synth.errors import ConfigError, ModelError
@@ -160,7 +158,7 @@ class ServerEngine:
 
     async def complete(self, request: Request) -> Response:
         """Answer one request. Raises RequestFailed or ModelError, as the top of this file says."""
-        body = self._body(request)
+        body = _chat.body(request, self._settings)
         key = hashlib.blake2b(body, digest_size=16).hexdigest()
         await self._connected()
         attempt, last = 0, None
@@ -333,18 +331,11 @@ class ServerEngine:
         finally:
             await client.close()
 
-    def _body(self, request: Request) -> bytes:
-        messages = [{"role": message.role, "content": message.content} for message in request.messages]
-        rest = _rest(
-            request.schema, request.sampling, self._settings.model, _plain(self._settings.chat_template_kwargs)
-        )
-        return f'{{"messages": {json.dumps(messages)}, "seed": {request.seed}, {rest}'.encode()
-
     def _read(self, server: Server, status: int, headers: Mapping[str, str], data: bytes, identity: str) -> Response:
         if not 200 <= status < 300:
             raise self._refusal(server, status, headers, data)
         try:
-            answer = _Answer.model_validate_json(data)
+            answer = _chat.Answer.model_validate_json(data)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(map(str, first["loc"])) or "reply"
@@ -353,6 +344,8 @@ class ServerEngine:
         self._echoes = self._echoes or self._mark in named
         if self._echoes and not named.endswith(identity):
             raise _Again("wrong_reply", f"the answer to {secrets.redact(named)[:100]!r} came for {identity!r}")
+        if answer.aborted:
+            raise _Again("engine_error", "finish_reason 'abort'")
         return answer.response()
 
     def _refusal(self, server: Server, status: int, headers: Mapping[str, str], data: bytes) -> Exception:
@@ -372,45 +365,3 @@ class ServerEngine:
         return _Again(
             "server_error", said, _http.asked_pause(headers.get("Retry-After", "")), busy=status in (429, 503)
         )
-
-
-class _Answer(BaseModel):
-    """What is read of a chat completion."""
-
-    id: str | None = None
-    """`chatcmpl-` and the X-Request-Id, by vLLM; anything, by others."""
-    text: str | None = Field(validation_alias=AliasPath("choices", 0, "message", "content"))
-    finish: str | None = Field(validation_alias=AliasPath("choices", 0, "finish_reason"))
-    prompt_tokens: int | None = Field(None, validation_alias=AliasPath("usage", "prompt_tokens"))
-    cached_tokens: int | None = Field(
-        None, validation_alias=AliasPath("usage", "prompt_tokens_details", "cached_tokens")
-    )
-    output_tokens: int | None = Field(None, validation_alias=AliasPath("usage", "completion_tokens"))
-
-    def response(self) -> Response:
-        if self.finish == "abort":  # vLLM, when it is told to stop or to pause
-            raise _Again("engine_error", "finish_reason 'abort'")
-        if self.text is None or self.finish not in ("stop", "length"):
-            # The same seed would get the same again: a grammar that does not compile, a refusal, an empty turn.
-            what = f"finish_reason {self.finish!r:.100}{', no content' if self.text is None else ''}"
-            raise RequestFailed("engine_error", secrets.redact(what))
-        finish: Literal["stop", "length"] = "length" if self.finish == "length" else "stop"
-        return Response(self.text, finish, self.prompt_tokens or 0, self.cached_tokens or 0, self.output_tokens or 0)
-
-
-@lru_cache(64)
-def _rest(schema: str, sampling: Sampling, model: str, template: str) -> str:
-    """Return what a run's requests have in common, as the end of a JSON object: it is written once."""
-    wanted = {"name": "answer", "schema": json.loads(schema), "strict": True}
-    body: dict[str, Any] = {
-        "model": model,
-        **sampling.model_dump(),
-        "response_format": {"type": "json_schema", "json_schema": wanted},
-    }
-    if template:
-        body["chat_template_kwargs"] = json.loads(template)
-    return json.dumps(body)[1:]
-
-
-def _plain(template: Mapping[str, Any]) -> str:
-    return json.dumps(template) if template else ""

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from synth.engines import Request, RequestFailed, Response, Sampling, server
+from synth.engines import Request, RequestFailed, Response, Sampling, _chat, server
 from synth.engines.server import ServerEngine, Settings
 from synth.errors import ConfigError, ModelError
 from synth.prompts import Message
@@ -224,7 +224,7 @@ def test_each_try_has_an_id_of_its_own(told: Server, pauses: list[float]) -> Non
     complete(told, (500, {}, b""), (500, {}, b""), (200, {}, answer(id="chatcmpl-ASKED")))
     complete(told, (200, {}, answer(id="chatcmpl-ASKED")))
     ids = [headers["X-Request-Id"] for _, _, headers in ((0, 0, headers) for _, headers, _ in told.seen)]
-    key = hashlib.blake2b(ServerEngine(settings(told.url))._body(REQUEST), digest_size=16).hexdigest()
+    key = hashlib.blake2b(_chat.body(REQUEST, settings(told.url)), digest_size=16).hexdigest()
     assert [one[8:] for one in ids] == [f"-{key}-0", f"-{key}-1", f"-{key}-2", f"-{key}-0"]
     assert ids[0][:8] == ids[2][:8] != ids[3][:8]
 
