@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import httpx
 from pydantic import Field
@@ -36,13 +36,13 @@ LONGEST_REPLY = 2**28
 class ServerSettings(CachedSettings):
     """What all such servers have. A plug-in says where its own is by default."""
 
+    limits: ClassVar[tuple[str, ...]]
+    """Names of the settings that have long texts cut."""
     model: str
     revision: str | None = None
     """Of the model, for what is kept and for the fingerprint; servers are not told. Another one computes anew."""
     url: Urls
     api_key_env: str
-    max_tokens: int | None = Field(None, ge=8)
-    """Have texts cut here, by vLLM's `truncate_prompt_tokens`. Without it, vLLM refuses a text that is too long."""
     batch_size: int = Field(64, ge=1)
     """Texts in one request, at most."""
     batch_characters: int = Field(200_000, ge=1)
@@ -106,9 +106,7 @@ class Client:
         `read(at, answer)` gets the place of the body and the decoded JSON, and raises ValueError where it is no answer.
         Raises ModelError.
         """
-        own: dict[str, Any] = {"model": self._settings.model}
-        if self._settings.max_tokens:
-            own["truncate_prompt_tokens"] = self._settings.max_tokens
+        own = {"model": self._settings.model}
         waiting = [self._threads.submit(self._ask, path, {**own, **body}, at, read) for at, body in enumerate(bodies)]
         try:
             for answer in as_completed(waiting):  # the first that fails ends all: none waits for another's pauses
@@ -165,6 +163,9 @@ class Client:
             raise _Again(said, _seconds(reply.headers.get("Retry-After", "")))
         if not reply.is_success:
             fix = f"check {self._what}.url, {self._what}.model, and the key in ${self._settings.api_key_env}"
+            if reply.status_code in (400, 413, 422):
+                limits = " and ".join(f"{self._what}.{name}" for name in self._settings.limits)
+                fix = f"if a text is too long, set {limits} within the model's limit; else {fix}"
             raise self._end(url, said, fix)
         try:
             return read(at, json.loads(data))

@@ -22,6 +22,7 @@ from synth.servers import Client, ServerSettings, Urls
 class Settings(ServerSettings):
     """A server that answers /v1/embeddings. It adds no prompts of its own: they are said here."""
 
+    limits = ("max_tokens",)
     kind: Literal["server"]
     url: Urls = "http://127.0.0.1:8001/v1"
     """Its address, up to and including /v1; or a list of them, all of the same model."""
@@ -31,6 +32,8 @@ class Settings(ServerSettings):
     """Put before each query, e.g. `"Instruct: …\\nQuery: "` for Qwen3-Embedding."""
     document_prompt: str = ""
     """The same for documents."""
+    max_tokens: int | None = Field(None, ge=8)
+    """Have texts cut here, by vLLM's `truncate_prompt_tokens`. Without it, vLLM refuses a text that is too long."""
     dimensions: int | None = Field(None, ge=1)
     """Ask for vectors cut to so many dimensions, of a model that was trained for it (Matryoshka)."""
 
@@ -57,7 +60,8 @@ class ServerEncoder:
                 self._embed(["."])  # how many dimensions no texts have, only the server knows
             return np.zeros((0, self._known["dimensions"]), np.float32)
         asked = list(servers.batches(list(map(len, texts)), self.settings.batch_size, self.settings.batch_characters))
-        own = {"dimensions": self.settings.dimensions} if self.settings.dimensions else {}
+        limits = {"dimensions": self.settings.dimensions, "truncate_prompt_tokens": self.settings.max_tokens}
+        own = {name: limit for name, limit in limits.items() if limit}
         bodies = [{"input": [texts[at] for at in batch], "encoding_format": "base64", **own} for batch in asked]
         blocks = self.client.ask("/embeddings", bodies, lambda number, answer: _vectors(answer, len(asked[number])))
         wide = {block.shape[1] for block in blocks} | {*self._known.values()}

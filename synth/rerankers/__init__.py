@@ -45,6 +45,7 @@ def probabilities(scores: Any, model: str) -> Scores:
         odd = found[~((found >= 0) & (found <= 1))][0]
         raise ModelError(
             f"reranker {model!r} gave a score of {odd}, which is no probability",
-            fix="serve or load it so that it gives one (a sigmoid, or the softmax of yes and no), in float32 or bfloat16",
+            fix="serve or load it so that it gives one (a sigmoid, or the softmax of yes and no: docs/encoders.md), in float32 "
+            "or bfloat16",
         )
     return found

@@ -2,6 +2,9 @@
 
 The documents of one query go together. A server may leave out or sort what it returns: each score is put where its
 `index` says, and an answer that lacks one is asked for again.
+
+vLLM's `truncate_prompt_tokens` is not used: it cuts the end of the whole prompt, which is where a causal LM's template
+asks its question. A score would come all the same, and mean nothing.
 """
 
 import contextlib
@@ -10,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from synth import servers
 from synth.rerankers import Pair, Scores, probabilities
@@ -19,11 +23,19 @@ from synth.servers import Client, ServerSettings, Urls
 class Settings(ServerSettings):
     """A server that answers /v1/rerank. docs/encoders.md has vLLM's flags for Qwen3-Reranker."""
 
+    limits = ("max_query_tokens", "max_passage_tokens")
     kind: Literal["server"]
     url: Urls = "http://127.0.0.1:8002/v1"
     """Its address, up to and including /v1; or a list of them, all of the same model."""
     api_key_env: str = "SYNTH_RERANKER_API_KEY"
     """Name of the environment variable that holds the key, if the server wants one."""
+    instruction: str | None = None
+    """What counts as relevant, for vLLM's template, as its `instruction`. Leave it out for other servers."""
+    max_query_tokens: int | None = Field(None, ge=1)
+    """Have queries cut here, by vLLM's `max_tokens_per_query`."""
+    max_passage_tokens: int | None = Field(None, ge=1)
+    """Have passages cut here, by vLLM's and Cohere's `max_tokens_per_doc`. Without it, vLLM refuses a pair that is too long
+    for the model: leave room for the query and the template."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +58,19 @@ class ServerReranker:
                 [len(pairs[at][1]) for at in places], self.settings.batch_size, self.settings.batch_characters
             )
         ]
+        own = {
+            "instruction": self.settings.instruction,
+            "max_tokens_per_query": self.settings.max_query_tokens,
+            "max_tokens_per_doc": self.settings.max_passage_tokens,
+        }
+        own = {name: value for name, value in own.items() if value is not None}
         bodies = [
             {
                 "query": pairs[batch[0]][0],
                 "documents": [pairs[at][1] for at in batch],
                 "top_n": len(batch),
                 "return_documents": False,
+                **own,
             }
             for batch in asked
         ]

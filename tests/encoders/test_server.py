@@ -118,7 +118,9 @@ def test_what_will_not_be_better_is_not_tried_again(server: ModelServer, status:
     with encoder(server) as opened, pytest.raises(ModelError) as raised:
         opened.documents(["a"])
     assert raised.value.what == f'embedder: {server.url}: HTTP {status}: {{"error": "no such model"}}'
-    assert raised.value.fix == "check embedder.url, embedder.model, and the key in $SYNTH_EMBEDDER_API_KEY"
+    check = "check embedder.url, embedder.model, and the key in $SYNTH_EMBEDDER_API_KEY"
+    too_long = "if a text is too long, set embedder.max_tokens within the model's limit; else "
+    assert raised.value.fix == (too_long + check if status == 400 else check)
     assert len(server.seen) == 1
 
 

@@ -35,6 +35,27 @@ def test_documents_of_a_query_go_together_and_scores_come_back_in_place() -> Non
     np.testing.assert_array_equal(found, np.array([0.3, 0.1, 0.1, 0.2], np.float32))
 
 
+def test_query_and_passage_are_cut_each_for_itself_and_never_the_prompt() -> None:
+    """`truncate_prompt_tokens` would cut the question off that a template asks at the end: bench/pooling.py."""
+    settings = {"instruction": "Find the code", "max_query_tokens": 9, "max_passage_tokens": 16}
+    with served(rerank) as server, opened(server, **settings) as reranker:
+        reranker.scores([("q", "a")])
+    assert server.seen[0][2] == {
+        "model": "m", "query": "q", "documents": ["a"], "top_n": 1, "return_documents": False,
+        "instruction": "Find the code", "max_tokens_per_query": 9, "max_tokens_per_doc": 16,
+    }  # fmt: skip
+
+
+def test_a_pair_that_is_too_long_is_answered_with_the_settings_that_cut_it() -> None:
+    with (
+        served(lambda path, body: (400, {"error": "too long"})) as server,
+        opened(server) as reranker,
+        pytest.raises(ModelError) as raised,
+    ):
+        reranker.scores([("q", "a")])
+    assert "set reranker.max_query_tokens and reranker.max_passage_tokens within" in raised.value.fix
+
+
 @pytest.mark.parametrize(
     "bad",
     [
