@@ -70,6 +70,11 @@ class Server:
     def load(self) -> int:
         return self.held + len(self.queue)
 
+    def give(self) -> None:
+        """Give it one request more."""
+        self.held += 1
+        self.window.holds(self.held)
+
 
 @dataclass
 class Servers:
@@ -165,7 +170,7 @@ class Servers:
             raise self.dead
         server = self.choose(prefix, avoid)
         if server and not server.queue and server.held < int(server.window.size):
-            server.held += 1  # the usual case: nobody to wait for
+            server.give()  # the usual case: nobody to wait for
             return server
         turn = Turn(asyncio.get_running_loop().create_future(), prefix, avoid)
         if server := self._line_up(turn):
@@ -214,12 +219,8 @@ class Servers:
                 return
             turn = queue.popleft()
             if not turn.place.done():
-                server.held += 1
+                server.give()
                 turn.place.set_result(server)
-
-    @property
-    def full(self) -> bool:
-        return any(server.queue for server in self.all.values())
 
     def choose(self, prefix: str, avoid: Server | None = None) -> Server | None:
         """Return the server for a request, or null where none is there. `avoid` is asked only if there is no other."""
@@ -237,7 +238,7 @@ class Servers:
         server.failures, server.rests, server.rested, self.reached = 0, 0, 0.0, True
         if server.missing:
             self.back(server)
-        server.window.answered(time.monotonic(), full=self.full)
+        server.window.answered(time.monotonic())
 
     def failed(self, server: Server, cause: str) -> None:
         """Count a failure that may be the server's: of many in a row it is."""

@@ -27,19 +27,24 @@ class Window:
         self.size = self._knee = float(min(START, self.most))
         self._best, self._measured, self._answers = 0.0, 0, 0
         self._since: float | None = None
-        self._cut_at, self._fast = float("-inf"), True
+        self._cut_at, self._fast, self._full = float("-inf"), True, False
 
-    def answered(self, now: float, *, full: bool) -> None:
-        """Take in an answer; `full` says whether more requests were there than the window let through."""
-        if not full:
-            self._since = None  # how fast it is with fewer says nothing of the window
-            return
+    def holds(self, requests: int) -> None:
+        """Take in how many requests the server has now, after one more was given to it."""
+        self._full = self._full or requests >= int(self.size)
+
+    def answered(self, now: float) -> None:
+        """Take in an answer."""
         if self._since is None:
             self._since, self._answers = now, 0
             return
         self._answers += 1
         if self._answers < (self.size if self._fast else max(_LEAST_ANSWERS, 2 * self.size)):
             return
+        if not self._full:  # how fast it is with fewer says nothing of the window
+            self._since = None
+            return
+        self._full = False
         rate = self._answers / max(now - self._since, 1e-9)
         self._since, self._answers = now, 0
         if rate > _GAIN * self._best:

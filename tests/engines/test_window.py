@@ -19,6 +19,7 @@ def play(places: int, seconds: float, *, limit: int | None = None, answers: int 
     while len(seen) < answers:
         while held < int(window.size):
             held, number = held + 1, number + 1
+            window.holds(held)
             if limit and held > limit:
                 heapq.heappush(busy, (now + 0.001, number, now, False))
             elif inside < places:
@@ -34,7 +35,7 @@ def play(places: int, seconds: float, *, limit: int | None = None, answers: int 
                 heapq.heappush(busy, (now + seconds * draw.uniform(0.6, 1.4), number, waiting.popleft(), True))
             else:
                 inside -= 1
-            window.answered(now, full=True)
+            window.answered(now)
         else:
             refused += 1
             window.refused(now, asked)
@@ -63,8 +64,22 @@ def test_a_server_that_never_tires_gets_all_there_is() -> None:
 def test_a_server_that_has_too_little_to_do_says_nothing() -> None:
     window = Window(1024)
     for now in range(1000):
-        window.answered(float(now), full=False)
+        window.holds(31)
+        window.answered(float(now))
     assert window.size == 32
+
+
+def test_answers_that_come_all_at_once_let_it_grow_as_well() -> None:
+    """A server that takes 50 ms for each: what was asked together is answered together, and asked anew a moment later."""
+    window, now = Window(256), 0.0
+    for _ in range(12):
+        asked = int(window.size)
+        for held in range(asked):
+            window.holds(held + 1)
+        now += 0.05
+        for _ in range(asked):
+            window.answered(now)
+    assert window.size == 256
 
 
 def test_one_cut_answers_for_all_that_were_under_way() -> None:
