@@ -164,12 +164,26 @@ class Kept:
         with self._turn:
             self._writer.execute("BEGIN")
             try:
-                self._writer.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", group)
+                for some in _in_powers_of_two(list(group)):
+                    marks = ", ".join(["(?, ?)"] * len(some))
+                    values = [value for entry in some for value in entry]
+                    self._writer.execute(f"INSERT OR REPLACE INTO answers VALUES {marks}", values)
                 self._writer.execute("COMMIT")
             except sqlite3.Error:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+
+
+def _in_powers_of_two(entries: list[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Yield 256 entries at once, then 128, 64 and so on. A statement for each entry would hand the interpreter's lock to
+    and fro with the event loop, which is busy: with few statements of few sizes, all are planned once."""
+    at, size = 0, 256
+    while at < len(entries):
+        while size > len(entries) - at:
+            size //= 2
+        yield entries[at : at + size]
+        at += size
 
 
 def _summed(body: bytes) -> bytes:
