@@ -12,6 +12,7 @@ from synth.kept import Keep
 
 FILE = "responses/journal.sqlite"
 """Its place in a run's folder."""
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _FIELDS = tuple(field.name for field in fields(Response))
 
 
@@ -30,5 +31,5 @@ class Journal:
     async def put(self, key: str, response: Response) -> None:
         """Return when the answer is on disk."""
         values = [getattr(response, name) for name in _FIELDS]  # astuple copies each: a tenth of a request's whole cost
-        body = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        body = _encode(values).encode("utf-8", "surrogatepass")
         await self.kept.put(bytes.fromhex(key), body)

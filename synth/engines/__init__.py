@@ -17,6 +17,8 @@ AT_ONCE = 128
 COUNTERS = ("prefix_cache_queries", "prefix_cache_hits")
 """Prompt tokens looked for in the prefix cache, and found there: vLLM's names."""
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make an encoder for each request
+
 
 class Sampling(Strict):
     """How tokens are drawn. The defaults are Qwen3's recommendation for answering without thinking."""
@@ -64,14 +66,14 @@ class Request:
         """Hash everything that shapes the answer to 32 hex digits: the journal's key. `engine` is EngineSettings.identity."""
         messages = [{"role": message.role, "content": message.content} for message in self.messages]
         of_all = _text(engine), _text(self.schema), _text(self.sampling)
-        parts = f"[{of_all[0]}, {json.dumps(messages, ensure_ascii=False)}, {of_all[1]}, {of_all[2]}, {self.seed}]"
+        parts = f"[{of_all[0]}, {_encode(messages)}, {of_all[1]}, {of_all[2]}, {self.seed}]"
         return hashlib.blake2b(parts.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 @lru_cache(256)
 def _text(part: str | Sampling) -> str:
     """Return as JSON what thousands of requests have in common."""
-    return json.dumps(part if isinstance(part, str) else part.model_dump(), ensure_ascii=False)
+    return _encode(part if isinstance(part, str) else part.model_dump())
 
 
 @dataclass(frozen=True, slots=True)

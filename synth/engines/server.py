@@ -228,7 +228,7 @@ class ServerEngine:
         return self._read(server, status, headers, data, identity)
 
     async def _post(self, server: Server, body: bytes, identity: str) -> tuple[int, Mapping[str, str], bytes]:
-        client = await self._connected()
+        client = self._client or await self._connected()
         headers = {"Content-Type": "application/json", "X-Request-Id": identity}
         url, proxy = f"{server.url}/chat/completions", _http.proxy(server.url)
         async with client.post(url, data=body, headers=headers, proxy=proxy, allow_redirects=False) as reply:
