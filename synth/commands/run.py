@@ -1,0 +1,76 @@
+"""run: all stages of a config, or what is left of them."""
+
+import json
+from pathlib import Path
+
+import click
+
+from synth.commands import load, takes_config
+
+
+def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    from synth.stop import duration
+
+    try:
+        return None if value is None else duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@click.command()
+@takes_config()
+@click.option(
+    "--max-time", callback=_seconds, metavar="TIME", help="Stop early and whole after so long, e.g. 90m or 3.5h."
+)
+@click.option(
+    "--grace", callback=_seconds, default="20s", show_default=True, metavar="TIME",
+    help="How long requests in flight may take to finish, once the run is to stop.",
+)  # fmt: skip
+@click.option("--retry-failed", is_flag=True, help="Ask again what the engine failed to answer.")
+@click.option("--executor", metavar="KIND", help="Where stages run: local, or ray. Short for --set executor.kind=KIND.")
+@click.option(
+    "--address",
+    metavar="ADDRESS",
+    help="Of the Ray cluster, auto or host:port: --executor ray, with this address.",
+)
+def command(
+    config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool,
+    max_time: float | None, grace: float, retry_failed: bool, executor: str | None, address: str | None,
+) -> None:  # fmt: skip
+    """Run CONFIG to the end, or go on where it stopped."""
+    from synth import runs, show
+    from synth.progress import shown
+    from synth.stop import Stop, on_signals
+    from synth.terminal import results
+
+    executor = executor or ("ray" if address else None)
+    settings = load(config, (*overrides, *([f"executor.address={address}"] if address else ())), limit, executor)
+    stop = Stop(max_time, grace)
+    with on_signals(stop), shown() as display:
+        result = runs.run(settings, display, stop, retry_failed=retry_failed)
+    if as_json:
+        click.echo(json.dumps(result.summary))
+        return
+    console = results()
+    if not result.ran:
+        console.print(
+            f"Nothing to do: {result.dataset} is complete, with {result.summary['rows']:,} rows.", highlight=False
+        )
+        return
+    console.print(show.funnel(result.manifests))
+    console.print(f"{result.account}", highlight=False)
+    if result.speed:
+        console.print(f"{result.speed}", highlight=False, soft_wrap=True)
+    if "targets" in result.summary:
+        console.print(show.targets(result.summary["targets"]), highlight=False)
+    if result.account.failed:
+        console.print("`--retry-failed` asks again what the engine failed to answer.", highlight=False)
+    if not result.summary["rows"]:
+        console.print(
+            "No row was accepted: `synth show CONFIG --status rejected` shows what was written.", highlight=False
+        )
+        return
+    console.print(show.triples(result.dataset))
+    console.print(
+        f"{result.summary['rows']:,} rows in {result.dataset} (datasets.load_dataset reads it)", highlight=False
+    )
