@@ -232,6 +232,7 @@ PAGES_OF_ROWS = (
     ("the published dataset", schemas.DATASET, None, "`dataset/data/`: one row per query."),
     ("scored pairs", schemas.SCORED_PAIRS, None,
      '`dataset/scored_pairs/`: graded rows once more, as pairs: `load_dataset(FOLDER, "scored_pairs")`.'),
+    ("known", schemas.KNOWN, None, "Only with `known`: rows of earlier runs."),
     ("benchmarks", BENCHMARKS, None, "Only with `decontamination`: the texts to keep out, as hashes."),
     ("corpus, screen", schemas.PASSAGES, None, "One row per passage; `screen` runs only with `decontamination`."),
     ("personas", schemas.PERSONAS, schemas.PASSAGES, ""),

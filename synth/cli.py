@@ -23,6 +23,7 @@ Exit codes:
   6  verify: something does not add up
   7  too many rows failed: stopped, can be resumed
   8  ended early by SIGTERM, SIGHUP, SIGINT or --max-time: all is whole, can be resumed
+  9  update: there is nothing new
   130  left at once, on a second SIGINT: can be resumed
 """
 

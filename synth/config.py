@@ -211,6 +211,9 @@ class Config(Strict):
     """Accepted rows to come to, cell by cell; without any, each passage is used as `rows_per_passage` says."""
     budget: Budget = Budget()
     """What a run with targets may spend."""
+    known: list[Name] = Field([])
+    """Folders of finished runs (outputs/NAME): rows that they planned are not planned again, and queries that they published
+    are not repeated. See docs/updates.md."""
     prompts: Name | None = None
     """A folder whose templates take the place of those of the same name in synth's own `prompts/`."""
     engine: Annotated[SerializeAsAny[KindSettings], of_kind("engines", "engine")]

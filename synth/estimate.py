@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synth import census, plugins, prompts, rounds, schemas, store, timings, weights
+from synth import census, earlier, plugins, prompts, rounds, schemas, store, timings, weights
 from synth.allotment import Allotment
 from synth.ask import Line, RowAsk, Unanswered
 from synth.census import Census
@@ -55,8 +55,9 @@ def estimate(config: Config, pipeline: Pipeline, run: Path, tokens_per_second: f
     """Plan every passage of the finished corpus stage, and render a sample of the rows to count what they would cost."""
     counts, groups = _count(pipeline, run)
     order = [rounds.first(config)] if config.targets else []
+    known = earlier.planned(earlier.rows([earlier.finished(Path(folder)) for folder in config.known]))
     planner = plan.planner(
-        config, groups.census, [rounds.text(1, rows) for rows in order], groups.of, lambda key, language: "…"
+        config, groups.census, [rounds.text(1, rows) for rows in order], groups.of, lambda key, language: "…", known
     )
     languages: Counter[str] = Counter()
     tasks: Counter[str] = Counter()

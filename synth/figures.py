@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from synth.store import Manifest
 
-PUBLISH, QUOTA, BENCHMARKS = "publish", "quota", "benchmarks"
+PUBLISH, QUOTA, BENCHMARKS, KNOWN = "publish", "quota", "benchmarks", "known"
 SCORED = "scored_pairs"
 """Folder of the dataset that holds graded pairs of texts."""
 TRAIN, VALIDATION = "train", "validation"
@@ -59,7 +59,7 @@ def funnel(manifests: Iterable[Manifest]) -> list[Step]:
     steps = []
     before: Counter[str] = Counter()
     for manifest in manifests:
-        if manifest.stage == BENCHMARKS or (
+        if manifest.stage in (BENCHMARKS, KNOWN) or (
             manifest.stage != PUBLISH and not all(_PART.fullmatch(file.name) for file in manifest.files)
         ):
             continue

@@ -24,6 +24,7 @@ from synth.stages import (
     generate,
     index,
     judge,
+    known,
     negatives,
     personas,
     plan,
@@ -37,9 +38,11 @@ from synth.stages import (
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The stages of a run, by name, in order; null are those that look for benchmarks, or ask a reranker, when there is none."""
+    """The stages of a run, by name, in order; null are those of what a config can do without: earlier runs, benchmarks,
+    a reranker."""
 
     corpus: Source
+    known: Source | None
     benchmarks: Source | None
     screen: Map | None
     personas: Map
@@ -71,25 +74,26 @@ def build(config: Config) -> Pipeline:
         return rounds.read(run, config, counted.fingerprint)
 
     documents = corpus.stage(config)  # documents → passages
+    before = known.stage(config) if config.known else None  # rows of earlier runs
     hashes, screened = _screened(config, documents)  # texts of benchmarks are out
     readers = personas.stage(config, screened or documents)  # the five nearest personas of each passage
     passages = index.stage(config, readers)  # all passages and their vectors, for ranks and negatives
-    planned = plan.stage(config, readers, passages, orders)  # what to ask: task, language, types, length
+    planned = plan.stage(config, readers, passages, orders, before)  # what to ask: task, language, types, length
     written = generate.stage(config, planned)  # the LLM writes
     filtered = filter.stage(config, written)  # rules, each with a named reason
     apart = _apart(config, filtered, hashes)  # once more, of what was written
     scored = score.stage(config, apart or filtered, passages)  # cosine, rank, nearest other passages
     threshold = cutoff.stage(config, scored)  # the score to reach
     selected = select.stage(config, scored, threshold)  # what reaches it
-    groups = clusters.stage(config, selected)  # near-equal queries
+    groups = clusters.stage(config, selected, before)  # near-equal queries
     distinct = dedup.stage(config, selected, groups)  # the best of each group
     read, judged = _judged(config, distinct, passages)  # a reranker's word on pairs and would-be negatives
     mined = negatives.stage(config, judged or distinct, passages)  # hard negatives, false ones kept out
     counted = quota.stage(config, mined, passages, written, orders)  # short of the targets: plan goes another round
-    before = (documents, screened, readers, planned, written, filtered, apart, selected, distinct, read, judged)
-    dataset = publish.stage(config, mined, counted, [stage for stage in before if stage], hashes)
+    counting = (documents, screened, readers, planned, written, filtered, apart, selected, distinct, read, judged)
+    dataset = publish.stage(config, mined, counted, [stage for stage in counting if stage], hashes)
     return Pipeline(
-        documents, hashes, screened, readers, passages, planned, written, filtered, apart, scored, threshold, selected,
+        documents, before, hashes, screened, readers, passages, planned, written, filtered, apart, scored, threshold, selected,
         groups, distinct, read, judged, mined, counted, dataset,
     )  # fmt: skip
 

@@ -153,6 +153,14 @@ CLUSTERED = pa.schema(
     [*SCORED, _field("cluster", pa.string(), "id of the row kept for this group of near-equal queries", null=True)]
 )
 
+KNOWN = pa.schema(
+    [
+        _field("row", pa.string(), "id of a row that an earlier run planned, or published: then it stands twice"),
+        _field("task", pa.string(), "its task; empty of one that was planned"),
+        _field("query", pa.string(), "its query, if it was published", null=True),
+    ]
+)
+
 _SOME_NUMBERS = pa.list_(pa.field("item", pa.float32()))
 
 RERANKED = pa.schema(

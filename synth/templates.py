@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synth import census, headers, plugins, prompts, schemas
+from synth import census, earlier, headers, plugins, prompts, schemas
 from synth.ask import Asked, Line, RowAsk, Unanswered
 from synth.config import Config
 from synth.engines import scripted
@@ -203,6 +203,7 @@ def _rows_of(passages: pa.Table, config: Config) -> list[dict[str, Any]]:
         [],
         lambda ids: [group_of[one] for one in ids],
         lambda key, language: texts.get((key, language), ""),
+        earlier.planned([]),
     )
     planned: list[dict[str, Any]] = plan.plan(with_personas(passages, config), planner, 1, 0).to_pylist()
     return planned

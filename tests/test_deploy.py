@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import yaml
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 SCRIPTS = sorted(path for path in DEPLOY.rglob("*") if path.suffix in (".sh", ".sbatch"))
+UNITS = sorted((DEPLOY / "systemd").iterdir())
 MANIFESTS = sorted(DEPLOY.rglob("*.yaml"))
 PARSER = """
 import json, sys
@@ -201,6 +203,7 @@ def test_gpus_that_cannot_be_shared_out_are_refused() -> None:
 def test_manifests_are_these_and_have_what_each_must() -> None:
     found = [(each["apiVersion"], each["kind"], each["metadata"]["name"]) for each in documents()]
     assert found == [
+        ("batch/v1", "CronJob", "synth-nightly"),
         ("v1", "Service", "synth-vllm"),
         ("apps/v1", "StatefulSet", "synth-vllm"),
         ("v1", "PersistentVolumeClaim", "synth-outputs"),
@@ -242,8 +245,47 @@ def test_the_job_is_tried_again_by_the_exit_codes_that_synth_has() -> None:
     assert rules == [("Ignore", [8]), ("FailJob", [2])]
 
 
+def test_the_nightly_job_is_the_job_but_for_its_command() -> None:
+    nightly, once = only("CronJob")["spec"]["jobTemplate"]["spec"], only("Job")["spec"]
+    (container,), (other,) = nightly["template"]["spec"]["containers"], once["template"]["spec"]["containers"]
+    rules = [rule for rule in once["podFailurePolicy"]["rules"] if "onExitCodes" in rule]
+    assert nightly["podFailurePolicy"]["rules"] == rules
+    assert {**container, "command": other["command"]} == {**other, "args": container["args"]}
+    assert nightly["template"]["spec"]["volumes"] == once["template"]["spec"]["volumes"]
+
+
+@pytest.mark.parametrize(
+    ("code", "of_cron", "of_the_job"),
+    [(0, "", 0), (9, "", 0), (8, "", 8), (2, "exit code 2: said\n", 2), (4, "exit code 4: said\n", 4)],
+)
+def test_a_night_without_anything_new_is_no_failure(tmp_path: Path, code: int, of_cron: str, of_the_job: int) -> None:
+    place = tmp_path / ".venv/bin"
+    place.mkdir(parents=True)
+    (place / "synth").write_text(f"#!/bin/sh\necho said\nexit {code}\n")
+    (place / "synth").chmod(0o755)
+    (line,) = [line for line in (DEPLOY / "crontab").read_text().splitlines() if not line.startswith("#")]
+    command = line.partition("* * * ")[2].replace("/srv/synth", str(tmp_path))
+    cron = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=30)
+    assert (cron.returncode, cron.stdout) == (0, of_cron)
+    (container,) = only("CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    path = {"PATH": f"{place}:{os.environ['PATH']}"}
+    job = subprocess.run([*container["command"], *container["args"]], env=path, capture_output=True, timeout=30)
+    assert job.returncode == of_the_job
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze on this machine")
+def test_systemd_understands_the_units(tmp_path: Path) -> None:
+    for unit in UNITS:
+        text = unit.read_text().replace("/srv/synth/.venv/bin/synth", "/bin/true").replace("User=synth", "User=root")
+        (tmp_path / unit.name).write_text(text.replace("/srv/synth", str(tmp_path)))
+    units = [str(tmp_path / unit.name) for unit in UNITS]
+    found = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, timeout=60)
+    assert [line for line in found.stderr.splitlines() if "synth-nightly" in line] == []
+    assert "SuccessExitStatus=8 9" in UNITS[0].read_text()
+
+
 def test_the_readme_names_each_file() -> None:
     text = (DEPLOY / "README.md").read_text()
-    files = {str(path.relative_to(DEPLOY)) for path in (*SCRIPTS, *MANIFESTS)}
+    files = {str(path.relative_to(DEPLOY)) for path in (*SCRIPTS, *MANIFESTS, *UNITS, DEPLOY / "crontab")}
     assert {name for name in files if f"`{name}`" not in text and f"]({name})" not in text} == set()
     assert set(re.findall(r"\]\((?!\.\.|http)([^)#]+)\)", text)) <= files

@@ -168,7 +168,17 @@ def test_what_steering_says_of_a_round_is_so() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["tasks.md", "steering.md", "config.md", "rows.md", "prompts.md", "encoders.md", "cluster.md", "gpu.md"],
+    [
+        "tasks.md",
+        "steering.md",
+        "config.md",
+        "rows.md",
+        "prompts.md",
+        "encoders.md",
+        "updates.md",
+        "cluster.md",
+        "gpu.md",
+    ],
 )
 def test_links_of_a_page_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page(name)):

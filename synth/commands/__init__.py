@@ -62,3 +62,12 @@ def load_if_given(config: Path | None, overrides: tuple[str, ...]) -> "Config | 
     if config is None and overrides:
         raise click.UsageError("--set: there is no CONFIG whose settings it could override")
     return None if config is None else load(config, overrides)
+
+
+def seconds(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    from synth.stop import duration
+
+    try:
+        return None if value is None else duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error

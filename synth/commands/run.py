@@ -5,25 +5,16 @@ from pathlib import Path
 
 import click
 
-from synth.commands import load, takes_config
-
-
-def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
-    from synth.stop import duration
-
-    try:
-        return None if value is None else duration(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
+from synth.commands import load, seconds, takes_config
 
 
 @click.command()
 @takes_config()
 @click.option(
-    "--max-time", callback=_seconds, metavar="TIME", help="Stop early and whole after so long, e.g. 90m or 3.5h."
+    "--max-time", callback=seconds, metavar="TIME", help="Stop early and whole after so long, e.g. 90m or 3.5h."
 )
 @click.option(
-    "--grace", callback=_seconds, default="20s", show_default=True, metavar="TIME",
+    "--grace", callback=seconds, default="20s", show_default=True, metavar="TIME",
     help="How long requests in flight may take to finish, once the run is to stop.",
 )  # fmt: skip
 @click.option("--retry-failed", is_flag=True, help="Ask again what the engine failed to answer.")

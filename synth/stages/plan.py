@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth import census, controls, index, plugins, rounds
+from synth import census, controls, earlier, index, plugins, rounds, store
 from synth.allotment import Allotment, written_in
 from synth.census import Group
 from synth.config import Config
@@ -44,14 +44,17 @@ class Planner:
     """Looks up a passage by census.key and language; empty when the corpus has none."""
     allotment: Allotment | None
     """Null without targets."""
+    known: earlier.Ids
+    """Rows that earlier runs planned, sorted."""
 
 
-def stage(config: Config, after: Stage, passages: Stage, orders: Orders) -> Rounds:
-    """`passages` is the index; `orders` returns the rounds' orders so far, given the run's folder."""
+def stage(config: Config, after: Stage, passages: Stage, orders: Orders, known: Stage | None = None) -> Rounds:
+    """`passages` is the index; `orders` returns the rounds' orders so far, given the run's folder; `known` has what earlier
+    runs planned, if there are any."""
     return Rounds(
         name="plan",
         does="decide what to ask of each passage",
-        after=(after, passages),
+        after=(after, passages, *([known] if known else [])),
         writes=PLAN,
         version=2,
         settings={
@@ -60,13 +63,15 @@ def stage(config: Config, after: Stage, passages: Stage, orders: Orders) -> Roun
             "cells": [list(asdict(cell).values()) for cell in config.cells],
         },
         rounds=orders,
-        open=partial(_open, config=config, passages=passages, orders=orders),
+        open=partial(_open, config=config, passages=passages, orders=orders, known=known),
         fn=plan,
     )
 
 
 @contextlib.contextmanager
-def _open(workspace: Workspace, *, config: Config, passages: Stage, orders: Orders) -> Iterator[Planner]:
+def _open(
+    workspace: Workspace, *, config: Config, passages: Stage, orders: Orders, known: Stage | None
+) -> Iterator[Planner]:
     folder = workspace.of(passages)
     with index.opened(folder) as opened:
 
@@ -74,7 +79,8 @@ def _open(workspace: Workspace, *, config: Config, passages: Stage, orders: Orde
             found: list[int] = opened.groups[opened.rows_of(ids)].tolist()
             return found
 
-        yield planner(config, census.read(folder), orders(workspace.run), group_of, opened.translation)
+        ids = earlier.planned(store.read_parts(workspace.run, known) if known else [])
+        yield planner(config, census.read(folder), orders(workspace.run), group_of, opened.translation, ids)
 
 
 def planner(
@@ -83,10 +89,11 @@ def planner(
     orders: Sequence[str],
     group_of: Callable[[Sequence[str]], Sequence[int]],
     translation: Callable[[int, str], str],
+    known: earlier.Ids,
 ) -> Planner:
     tasks = {name: (settings, plugins.load("tasks", name).SHAPE) for name, settings in config.tasks.items()}
     allotment = Allotment(counts, tasks, config.cells, [*map(rounds.rows, orders)]) if config.targets else None
-    return Planner(config.seed, tasks, counts.groups, group_of, translation, allotment)
+    return Planner(config.seed, tasks, counts.groups, group_of, translation, allotment, known)
 
 
 def plan(passages: pa.Table, planner: Planner, round_: int, shard: int) -> pa.Table:
@@ -104,6 +111,9 @@ def plan(passages: pa.Table, planner: Planner, round_: int, shard: int) -> pa.Ta
     )
     order = {name: at for at, name in enumerate(planner.tasks)}
     slots.sort(key=lambda slot: (slot[0], order[slot[1]], slot[2]))
+    if len(planner.known):
+        ids = [_identity(running[at], task, ordinal, planner) for at, task, ordinal, _ in slots]
+        slots = [slot for slot, old in zip(slots, earlier.among(ids, planner.known), strict=True) if not old]
     return table(
         PLAN,
         (
@@ -150,10 +160,14 @@ def _ordered(
     return found
 
 
+def _identity(passage: Mapping[str, Any], task: str, ordinal: int, planner: Planner) -> str:
+    return hashed("row", planner.seed, task, passage["id"], ordinal)
+
+
 def _row(
     passage: Mapping[str, Any], group: Group, task: str, ordinal: int, cell: Cell, round_: int, planner: Planner
 ) -> dict[str, Any]:
-    identity = hashed("row", planner.seed, task, passage["id"], ordinal)
+    identity = _identity(passage, task, ordinal, planner)
     settings, shape = planner.tasks[task]
     drawn = controls.draw(settings, stable_seed("plan", identity), written_in(settings, shape, group), cell.fixed)
     translation = ""

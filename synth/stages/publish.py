@@ -130,7 +130,7 @@ def _publish(
                 writers[split].add(rows)
                 graded[split].add(scored_pairs(rows))
                 tally.add(split, rows)
-                samples = _sample(samples, rows)
+                samples = sample(samples, rows)
         if not tally.rows[TRAIN] and tally.rows[VALIDATION]:
             # One document or two, all held out: nobody could train on that, and `datasets` loads no empty split.
             tally.move(VALIDATION, TRAIN)
@@ -192,7 +192,7 @@ def by_document(rows: pa.Table, share: float) -> dict[str, pa.Table]:
     return {TRAIN: rows.filter(pc.invert(held_out)), VALIDATION: rows.filter(held_out)}
 
 
-def _sample(kept: list[tuple[int, dict[str, Any]]], rows: pa.Table) -> list[tuple[int, dict[str, Any]]]:
+def sample(kept: list[tuple[int, dict[str, Any]]], rows: pa.Table) -> list[tuple[int, dict[str, Any]]]:
     """Keep the rows whose ids hash lowest: a sample from everywhere that does not depend on the order of rows."""
     keys = ((stable_seed("sample", name), at) for at, name in enumerate(rows.column("id").to_pylist()))
     new = [(key, rows.slice(at, 1).to_pylist()[0]) for key, at in heapq.nsmallest(_SAMPLES, keys)]

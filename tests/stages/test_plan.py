@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth import census, config, rounds, schemas
+from synth import census, config, earlier, rounds, schemas
 from synth.settings import parse
 from synth.stages import plan
 from tests.rows import embedded
@@ -43,7 +43,12 @@ def planned(rows: list[dict[str, Any]], made: config.Config, round_: int = 1, *o
         [rounds.text(at, order) for at, order in enumerate([rounds.first(made), *orders], 1)] if made.targets else [""]
     )
     planner = plan.planner(
-        made, found, given, lambda ids: [by_id[one] for one in ids], lambda key, code: texts.get((key, code), "")
+        made,
+        found,
+        given,
+        lambda ids: [by_id[one] for one in ids],
+        lambda key, code: texts.get((key, code), ""),
+        earlier.planned([]),
     )
     return plan.plan(schemas.table(schemas.PERSONAS, rows), planner, round_, 0)
 

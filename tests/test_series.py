@@ -1,0 +1,136 @@
+"""A dataset that grows by releases: what is new is asked for and added, what is there is not touched, what is gone can go."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from synth import cli, kept
+
+SAMPLE = Path("examples/corpus/documents.jsonl").read_text(encoding="utf-8").splitlines()
+CONFIG = {
+    "name": "nightly",
+    "tasks": {"retrieval": {"rows_per_passage": 2}},
+    "engine": {"kind": "scripted"},
+    "embedder": {"kind": "hashing"},
+    "score": {"min_cosine": 0.05, "max_rank": 5},
+    "negatives": {"per_query": 2},
+    "shard_rows": 8,
+    "publish": {"validation": 0.3},
+}
+
+
+class Nightly:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.corpus = folder, folder / "corpus"
+        self.corpus.mkdir()
+        self.dataset = folder / "outputs/nightly/dataset"
+        columns = {"text": "text", "id": "id", "title": "title", "language": "language"}
+        own = {"outputs": str(folder / "outputs"), "corpus": {"path": str(self.corpus), "columns": columns}}
+        self.config = folder / "nightly.yaml"
+        self.config.write_text(yaml.safe_dump(CONFIG | own))
+
+    def brings(self, name: str, first: int, last: int) -> None:
+        (self.corpus / f"{name}.jsonl").write_text("\n".join(SAMPLE[first:last]) + "\n", encoding="utf-8")
+
+    def update(self, *options: str) -> tuple[int, dict[str, Any]]:
+        result = CliRunner().invoke(cli.main, ["update", str(self.config), "--json", *options])
+        assert result.exit_code in (0, 9), result.output
+        return result.exit_code, json.loads(result.stdout)
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [row for file in sorted(self.dataset.glob("data/*.parquet")) for row in pq.read_table(file).to_pylist()]
+
+    def files(self) -> dict[str, tuple[int, int]]:
+        return {
+            path.name: (path.stat().st_ino, path.stat().st_mtime_ns)
+            for path in self.dataset.glob("data/*.parquet")
+        }  # fmt: skip
+
+
+@pytest.fixture
+def nightly(tmp_path: Path) -> Nightly:
+    made = Nightly(tmp_path)
+    made.brings("monday", 0, 16)
+    return made
+
+
+def test_each_night_asks_for_what_is_new_and_touches_nothing_else(nightly: Nightly) -> None:
+    code, first = nightly.update()
+    assert (code, first["release"], first["planned"], first["untouched"]) == (0, 1, 32, 0)
+    files, rows = nightly.files(), nightly.rows()
+
+    assert nightly.update() == (
+        9,
+        first | {"planned": 0, "added": 0, "untouched": 2, "written": 0, "nothing_new": True},
+    )
+
+    nightly.brings("tuesday", 16, 24)
+    code, second = nightly.update()
+    assert (code, second["release"], second["planned"], second["untouched"]) == (0, 2, 16, len(files))
+    assert second["rows"] == first["rows"] + second["added"] == len(nightly.rows())
+    assert {name: file for name, file in nightly.files().items() if name in files} == files
+    assert [row for row in nightly.rows() if row in rows] == rows
+    with kept.opened(nightly.folder / "outputs/nightly/responses/journal.sqlite") as journal:
+        assert len(journal) == 2 * (32 + 16)  # two questions a row, none of them asked twice
+    stats = json.loads((nightly.dataset / "stats.json").read_text())
+    assert stats["releases"] == [
+        {"release": 1, "planned": 32, "rows": first["rows"], "withdrawn": 0},
+        {"release": 2, "planned": 16, "rows": second["added"], "withdrawn": 0},
+    ]
+    assert "This is version 2." in (nightly.dataset / "README.md").read_text()
+
+
+def test_a_document_that_comes_again_elsewhere_is_nothing_new(nightly: Nightly) -> None:
+    _, first = nightly.update()
+    nightly.brings("copy", 0, 4)
+    assert nightly.update() == (
+        9,
+        first | {"planned": 0, "added": 0, "untouched": 2, "written": 0, "nothing_new": True},
+    )
+    assert [path.name for path in (nightly.folder / "outputs/nightly/releases").iterdir()] == ["0001"]
+
+
+def test_rows_of_documents_that_are_gone_are_withdrawn_when_asked(nightly: Nightly) -> None:
+    nightly.brings("tuesday", 16, 24)
+    nightly.update()
+    before = nightly.rows()
+    gone = {json.loads(line)["id"] for line in SAMPLE[16:24]}
+    (nightly.corpus / "tuesday.jsonl").unlink()
+
+    code, kept_all = nightly.update()
+    assert (code, kept_all["rows"]) == (9, len(before))
+    code, pruned = nightly.update("--prune")
+    after = nightly.rows()
+    lost = [row for row in before if row["document_id"] in gone]
+    passages = {row["passage_id"] for row in lost}
+    assert lost
+    assert (code, pruned["withdrawn"], pruned["rows"]) == (0, len(lost), len(before) - len(lost))
+    assert [row["id"] for row in after] == [row["id"] for row in before if row["document_id"] not in gone]
+    assert not passages & {name for row in after for name in row["negative_ids"]}
+    assert all(len(row["negatives"]) == len(row["negative_ids"]) == len(row["negative_scores"]) for row in after)
+    # And they do not come back, unless the document does.
+    nightly.brings("wednesday", 24, 26)
+    nightly.update()
+    assert not gone & {row["document_id"] for row in nightly.rows()}
+    nightly.brings("tuesday", 16, 24)
+    assert nightly.update("--prune")[1]["withdrawn"] == 0
+
+
+def test_a_release_that_was_cut_off_is_gone_on_with(nightly: Nightly) -> None:
+    nightly.update()
+    nightly.brings("tuesday", 16, 24)
+    found = CliRunner().invoke(cli.main, ["update", str(nightly.config), "--max-time", "0s", "--json"])
+    assert found.exit_code == 8
+    assert len(nightly.files()) == 2
+    code, second = nightly.update()
+    assert (code, second["release"], second["planned"]) == (0, 2, 16)
+
+
+def test_a_corpus_that_gives_nothing_is_an_error(nightly: Nightly) -> None:
+    found = CliRunner().invoke(cli.main, ["update", str(nightly.config), "--set", "tasks.retrieval.rows_per_passage=0"])
+    assert (found.exit_code, "gives no row to write" in found.stderr) == (3, True)
