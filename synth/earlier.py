@@ -16,10 +16,13 @@ import yaml
 from synth import store
 from synth.errors import InputError
 from synth.figures import PUBLISH
+from synth.files import sha256
+from synth.schemas import DATASET as DATASET_ROWS
 from synth.schemas import KNOWN, table
+from synth.stage import Fold
 from synth.store import Manifest
 
-DATASET = "dataset"
+DATASET, RELEASES, WITHDRAWN = "dataset", "releases", "withdrawn.parquet"
 _PLAN = "plan"
 Ids = npt.NDArray[np.bytes_]
 
@@ -58,6 +61,34 @@ def finished(folder: Path) -> Earlier:
             fix="run it to its end first: what it planned and published must be known",
         )
     return Earlier(folder, planned, plan, dataset)
+
+
+def releases(folder: Path) -> list[Earlier]:
+    """Return the finished releases of a dataset that grows (synth/series.py), in order; none of another run's folder."""
+    found = list[Earlier]()
+    while (folder / RELEASES / f"{len(found) + 1:04d}" / DATASET).exists():
+        found.append(finished(folder / RELEASES / f"{len(found) + 1:04d}"))
+    return found
+
+
+def whole(folder: Path) -> Fold | None:
+    """Return the dataset of all releases as a stage: what may be verified, exported and published. Null for a run's folder."""
+    made_of = releases(folder)
+    if not made_of:
+        return None
+    withdrawn = folder / WITHDRAWN
+    return Fold(
+        name=PUBLISH,
+        does="put the releases together",
+        writes=DATASET_ROWS,
+        settings={
+            "releases": [one.content for one in made_of],
+            "withdrawn": sha256(withdrawn) if withdrawn.exists() else "",
+        },
+        fixed_folder=DATASET,
+        fn=lambda shards, workspace: {},
+        same_rows=True,
+    )
 
 
 def rows(runs: Sequence[Earlier]) -> Iterator[pa.Table]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from synth import __version__, accounts, pipeline, plugins, rounds, speed, store, timings
+from synth import __version__, accounts, earlier, pipeline, plugins, rounds, speed, store, timings
 from synth import show as shows
 from synth import verify as verifies
 from synth.config import Config
@@ -160,9 +160,12 @@ def rows(config: Config, stage: str, **choice: Any) -> list[dict[str, Any]]:
 
 
 def verify(config: Config) -> dict[str, int]:
-    """Check a finished run; return how much was checked. Raises VerifyError naming every problem."""
-    built = pipeline.build(config)
-    stages = built.stages
+    """Check a finished run, or a dataset of releases; return how much was checked. Raises VerifyError naming every problem."""
+    if grown := earlier.whole(config.folder):
+        stages: list[Stage] = [grown]
+    else:
+        built = pipeline.build(config)
+        stages = built.stages
     waiting = [stage.name for stage in stages if not store.has_manifest(config.folder, stage)]
     if waiting:
         raise VerifyError(
@@ -170,7 +173,7 @@ def verify(config: Config) -> dict[str, int]:
             fix="run `synth run` with the same config (and the same -n and --set) to the end",
         )
     problems = verifies.verify(stages, config.folder)
-    if not problems:
+    if not problems and not grown:
         accounts.balanced(built, config.folder)
     if problems:
         raise VerifyError(

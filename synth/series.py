@@ -35,7 +35,6 @@ from synth.schemas import OK
 from synth.stages import publish
 from synth.stop import Stop
 
-RELEASES, WITHDRAWN = "releases", "withdrawn.parquet"
 _SHARED = ("responses", "vectors", "reranks")
 _IDS = pa.schema([pa.field("id", pa.string(), nullable=False)])
 _LISTS = ("negatives", "negative_ids", "negative_scores", "negative_kinds", "negative_similarities", "negative_reranks")
@@ -70,7 +69,7 @@ def update(config: Config, display: Display, stop: Stop | None = None, *, prune:
     others. Raises SynthError, as a run does; Stopped ends it early and whole.
     """
     with owned(config.folder):
-        done = _finished(config.folder)
+        done = earlier.releases(config.folder)
         number = len(done) + 1
         release = _release(config, number, done)
         planned, ids = _planned(release, done, display, stop)
@@ -89,19 +88,9 @@ def update(config: Config, display: Display, stop: Stop | None = None, *, prune:
         return _assemble(config, done, planned, added)
 
 
-def _finished(folder: Path) -> list[earlier.Earlier]:
-    found = []
-    for number in range(1, 10_000):
-        try:
-            found.append(earlier.finished(folder / RELEASES / f"{number:04d}"))
-        except InputError:
-            break
-    return found
-
-
 def _release(config: Config, number: int, done: Sequence[earlier.Earlier]) -> Config:
     known = [*config.known, *(str(one.folder) for one in done)]
-    place = {"outputs": str(config.folder / RELEASES), "name": f"{number:04d}", "known": known}
+    place = {"outputs": str(config.folder / earlier.RELEASES), "name": f"{number:04d}", "known": known}
     release = config.model_copy(update=place)
     with as_store_error(f"{release.folder}: cannot be made"):
         release.folder.mkdir(parents=True, exist_ok=True)
@@ -157,7 +146,7 @@ def _withdraw(folder: Path, done: Sequence[earlier.Earlier], passages: earlier.I
         )
         used = [name for name in ids.unique().to_pylist() if name]
         gone |= {name for name, there in zip(used, earlier.among(used, passages), strict=True) if not there}
-    write_atomically(folder / WITHDRAWN, store.to_parquet(pa.table({"id": sorted(gone)}, schema=_IDS)))
+    write_atomically(folder / earlier.WITHDRAWN, store.to_parquet(pa.table({"id": sorted(gone)}, schema=_IDS)))
 
 
 def _shards(done: Sequence[earlier.Earlier], folder: str) -> Iterator[tuple[earlier.Earlier, File]]:
@@ -170,7 +159,7 @@ def _shards(done: Sequence[earlier.Earlier], folder: str) -> Iterator[tuple[earl
 def _assemble(config: Config, done: Sequence[earlier.Earlier], planned: int, added: int) -> Update:
     """Put the dataset together beside the one that is there, and in its place when it is whole."""
     folder = config.folder / earlier.DATASET
-    path = config.folder / WITHDRAWN
+    path = config.folder / earlier.WITHDRAWN
     gone = pa.array(pq.read_table(path).column("id").to_pylist() if path.exists() else [], pa.string())
     making = fresh_folder(folder)
     tally, samples = Tally(), list[tuple[int, dict[str, Any]]]()
@@ -261,6 +250,9 @@ def _describe(
     stats = {**figures, "funnel": [asdict(step) for step in steps]}
     text = json.dumps(stats, indent=1, sort_keys=True, ensure_ascii=False)
     (folder / "stats.json").write_text(text + "\n", encoding="utf-8")
+    stage = earlier.whole(config.folder)
+    assert stage
+    store.finish(folder, stage, tally.rows, store.describe(folder, store.digest()))
 
 
 def _planned_of(stats: Mapping[str, Any]) -> int:

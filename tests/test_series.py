@@ -82,6 +82,11 @@ def test_each_night_asks_for_what_is_new_and_touches_nothing_else(nightly: Night
         {"release": 1, "planned": 32, "rows": first["rows"], "withdrawn": 0},
         {"release": 2, "planned": 16, "rows": second["added"], "withdrawn": 0},
     ]
+    found = CliRunner().invoke(cli.main, ["verify", str(nightly.config), "--json"])
+    assert json.loads(found.stdout) == {"ok": True, "stages": 1, "files": 6, "rows": second["rows"]}
+    (victim, *_) = nightly.dataset.glob("data/train-0002*")
+    victim.write_bytes(victim.read_bytes()[:-1] + b"?")
+    assert CliRunner().invoke(cli.main, ["verify", str(nightly.config)]).exit_code == 6
     assert "This is version 2." in (nightly.dataset / "README.md").read_text()
 
 
