@@ -1,4 +1,8 @@
-"""ms-swift, embedding: messages, positive_messages, negative_messages, all of role `user`; the instruction is the system's."""
+"""ms-swift, embedding: messages, positive_messages, negative_messages, all of role `user`.
+
+The system message is `Instruct: …` and `Query:` on two lines: its template for Qwen3-Embedding puts it before the query
+as it is, and that model is asked in this wording.
+"""
 
 from synth import schemas
 from synth.exports import Line, Lines, Options, Row
@@ -8,7 +12,7 @@ OPTIONS = frozenset[str]()
 
 
 def lines(row: Row, split: str, options: Options) -> Lines:
-    system = [{"role": "system", "content": row["instruction"]}] if row["instruction"] else []
+    system = [{"role": "system", "content": f"Instruct: {row['instruction']}\nQuery:"}] if row["instruction"] else []
     value = {
         "messages": [*system, {"role": "user", "content": row["query"]}],
         "positive_messages": [[{"role": "user", "content": row["positive"]}]],
