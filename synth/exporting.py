@@ -20,7 +20,7 @@ from synth import plugins, schemas, store
 from synth.errors import ConfigError, StoreError
 from synth.exports import Line, Options
 from synth.figures import SCORED
-from synth.files import as_store_error, fresh_folder, replace_folder, sync
+from synth.files import as_store_error, fresh_folder, remove, replace_folder, sync
 from synth.stage import Stage
 from synth.visible import json_line
 
@@ -57,19 +57,22 @@ def export(run: Path, stage: Stage, name: str, out: Path, options: Options, chos
     store.check(folder, stage)
     content = store.finished(folder, stage).content
     making = fresh_folder(out)
-    with as_store_error(f"{out}: cannot be written"), _Files(making, getattr(form, "TABLES", {})) as files:
-        found = _write(form, name, out, _rows(folder, stage, form), files, options, chosen)
-    if store.finished(folder, stage).content != content:
-        raise StoreError(f"{folder}: the dataset changed while it was read", fix="run the same command again")
-    if not found.written:
-        reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in found.left_out.items()) or "there are none"
-        raise ConfigError(f"--format {name}: none of the rows fits it: {reasons}", fix="choose another format")
-    with as_store_error(f"{out}: cannot be written"):
-        about = {key: value for key, value in asdict(found).items() if key != "folder"}
-        (making / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-        sync(making / ABOUT)
-    replace_folder(making, out)
-    return found
+    try:
+        with as_store_error(f"{out}: cannot be written"), _Files(making, getattr(form, "TABLES", {})) as files:
+            found = _write(form, name, out, _rows(folder, stage, form), files, options, chosen)
+        if store.finished(folder, stage).content != content:
+            raise StoreError(f"{folder}: the dataset changed while it was read", fix="run the same command again")
+        if not found.written:
+            reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in found.left_out.items()) or "there are none"
+            raise ConfigError(f"--format {name}: none of the rows fits it: {reasons}", fix="choose another format")
+        with as_store_error(f"{out}: cannot be written"):
+            about = {key: value for key, value in asdict(found).items() if key != "folder"}
+            (making / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+            sync(making / ABOUT)
+        replace_folder(making, out)
+        return found
+    finally:
+        remove(making)
 
 
 def _free(out: Path) -> None:
