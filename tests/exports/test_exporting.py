@@ -11,7 +11,14 @@ from synth import config, exporting, plugins, runs
 from synth.errors import ConfigError, StoreError
 from synth.progress import shown
 
-MADE_UP = ["engine={kind: scripted}", "embedder={kind: hashing}", "prompts=null", "score.min_cosine=null", "score.max_rank=null", "negatives.minimum=0"]
+MADE_UP = [
+    "engine={kind: scripted}",
+    "embedder={kind: hashing}",
+    "prompts=null",
+    "score.min_cosine=null",
+    "score.max_rank=null",
+    "negatives.minimum=0",
+]
 
 
 @pytest.fixture(scope="module")
