@@ -12,13 +12,9 @@ from synth.errors import ConfigError, StoreError
 from synth.progress import shown
 
 MADE_UP = [
-    "engine={kind: scripted}",
-    "embedder={kind: hashing}",
-    "prompts=null",
-    "score.min_cosine=null",
-    "score.max_rank=null",
+    "engine={kind: scripted}", "embedder={kind: hashing}", "prompts=null", "score.min_cosine=null", "score.max_rank=null",
     "negatives.minimum=0",
-]
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
