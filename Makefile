@@ -7,13 +7,28 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps
 
-.PHONY: quickstart test check env dev docs clean
+.PHONY: quickstart test test-trainers check env dev docs clean
 
 quickstart: env
 	$(BIN)/synth run configs/quickstart.yaml
 
 test: dev check
 	$(BIN)/python -m pytest
+
+# Each trainer's own loader reads what `synth export` writes. An environment each, since their pins differ; torch and all
+# that they have in common comes from $(VENV) below.
+TRAINERS := small swift nemo
+
+test-trainers: dev $(TRAINERS:%=.venv-trainers/%/.env)
+	for name in $(TRAINERS); do \
+	  SYNTH_TRAINER=$$name PYTHONPATH=. .venv-trainers/$$name/bin/python -m pytest tests/trainers || exit 1; done
+
+.venv-trainers/%/.env: requirements/trainers-%.txt $(VENV)/.dev
+	$(PYTHON) -m venv .venv-trainers/$*
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	  > $$(.venv-trainers/$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth
+	.venv-trainers/$*/bin/python -m pip --disable-pip-version-check install --quiet $(if $(filter nemo,$*),--no-deps) -r $<
+	touch $@
 
 check: dev
 	$(BIN)/ruff check .

@@ -8,13 +8,14 @@ from typing import Any
 
 import yaml
 
-from synth import __version__, accounts, earlier, pipeline, plugins, rounds, speed, store, timings
+from synth import __version__, accounts, earlier, exporting, pipeline, plugins, rounds, speed, store, timings
 from synth import show as shows
 from synth import verify as verifies
 from synth.config import Config
 from synth.errors import ConfigError, StoreError, VerifyError
 from synth.estimate import Estimate, estimate
 from synth.executors import Executor, local
+from synth.exports import Options
 from synth.files import write_atomically
 from synth.lock import owned
 from synth.plugins import did_you_mean
@@ -187,6 +188,27 @@ def verify(config: Config) -> dict[str, int]:
         "files": sum(len(manifest.files) for manifest in manifests),
         "rows": sum(file.rows for file in manifests[-1].parts if file.name.startswith("data/")),
     }
+
+
+def export(
+    config: Config,
+    name: str,
+    out: Path,
+    tasks: Sequence[str] = (),
+    negatives: int | None = None,
+    query: str | None = None,
+    scores: bool = False,
+) -> exporting.Exported:
+    """Write the dataset of a finished run, or of all releases, in a trainer's format, see docs/exports.md."""
+    form = plugins.load("exports", name)
+    given = {"negatives": negatives, "query": query, "scores": scores or None}
+    for option, value in given.items():
+        if value is not None and option not in form.OPTIONS:
+            raise ConfigError(f"--{option}: format {name!r} does not take it", fix="leave it out")
+    fixed = config.negatives.per_query if getattr(form, "FIXED", False) else 1
+    options = Options(negatives or fixed, "{query}" if query is None else query, scores)
+    dataset = earlier.whole(config.folder) or pipeline.build(config).publish
+    return exporting.export(config.folder, dataset, name, out, options, tasks)
 
 
 def _described(config: Config, stages: list[Stage]) -> str:

@@ -84,6 +84,9 @@ def test_each_night_asks_for_what_is_new_and_touches_nothing_else(nightly: Night
     ]
     found = CliRunner().invoke(cli.main, ["verify", str(nightly.config), "--json"])
     assert json.loads(found.stdout) == {"ok": True, "stages": 1, "files": 6, "rows": second["rows"]}
+    out = ["--format", "sentence_transformers_triplet", "--out", str(nightly.folder / "triplets")]
+    exported = CliRunner().invoke(cli.main, ["export", str(nightly.config), "--json", *out])
+    assert json.loads(exported.stdout)["rows"] == second["rows"]
     (victim, *_) = nightly.dataset.glob("data/train-0002*")
     victim.write_bytes(victim.read_bytes()[:-1] + b"?")
     assert CliRunner().invoke(cli.main, ["verify", str(nightly.config)]).exit_code == 6

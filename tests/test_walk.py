@@ -114,6 +114,18 @@ def test_a_task_has_instructions_in_english(name: str) -> None:
     assert [wording for wording in wordings if len(wording.split()) < 3 or wording != wording.strip()] == []
 
 
+@pytest.mark.parametrize("name", plugins.names("exports"))
+def test_a_format_is_described(name: str) -> None:
+    """Its section has the command, a row and how to load it; and each option it takes is on the page."""
+    (section,) = re.findall(rf"^## {name}\n(.*?)(?=^## )", page("exports.md"), re.MULTILINE | re.DOTALL)
+    module = plugins.load("exports", name)
+    assert len((module.__doc__ or "").split()) >= 5
+    assert f"--format {name} --out" in section
+    assert "A row:" in section
+    assert "To load it:" in section
+    assert [option for option in module.OPTIONS if f"--{option}" not in page("exports.md")] == []
+
+
 # The pages.
 
 CORPUS = {
@@ -178,6 +190,7 @@ def test_what_steering_says_of_a_round_is_so() -> None:
         "updates.md",
         "cluster.md",
         "gpu.md",
+        "exports.md",
     ],
 )
 def test_links_of_a_page_lead_somewhere(name: str) -> None:

@@ -1,0 +1,21 @@
+"""ms-swift, embedding: messages, positive_messages, negative_messages, all of role `user`.
+
+The system message is `Instruct: …` and `Query:` on two lines: its template for Qwen3-Embedding puts it before the query
+as it is, and that model is asked in this wording.
+"""
+
+from synth import schemas
+from synth.exports import Line, Lines, Options, Row
+
+READS = schemas.DATASET
+OPTIONS = frozenset[str]()
+
+
+def lines(row: Row, split: str, options: Options) -> Lines:
+    system = [{"role": "system", "content": f"Instruct: {row['instruction']}\nQuery:"}] if row["instruction"] else []
+    value = {
+        "messages": [*system, {"role": "user", "content": row["query"]}],
+        "positive_messages": [[{"role": "user", "content": row["positive"]}]],
+        "negative_messages": [[{"role": "user", "content": text}] for text in row["negatives"]],
+    }
+    return [Line(f"{split}.jsonl", value)] if row["negatives"] else "no_negatives"
