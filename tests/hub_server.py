@@ -37,7 +37,9 @@ class Repo:
         return oid
 
     def at(self, revision: str) -> str | None:
-        return self.branches.get(revision) or self.tags.get(revision) or (revision if revision in self.commits else None)
+        return (
+            self.branches.get(revision) or self.tags.get(revision) or (revision if revision in self.commits else None)
+        )
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -103,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         path = urlsplit(self.path).path
         step, found = next(((step, match) for step, page in _PAGES if (match := page.fullmatch(path))), (None, None))
         if step is None or found is None:
@@ -166,7 +168,9 @@ class _Handler(BaseHTTPRequestHandler):
         asked = json.loads(body)
         name = f"{asked.get('organization') or 'user'}/{asked['name']}"
         if name in self.hub.repos:
-            return self._say(409, {"error": "You already created this dataset repo", "url": f"{self.hub.url}/datasets/{name}"})
+            return self._say(
+                409, {"error": "You already created this dataset repo", "url": f"{self.hub.url}/datasets/{name}"}
+            )
         if not name.startswith("user/"):
             return self._say(403, {"error": "You don't have the rights to create a dataset under this namespace"})
         self.hub.repos[name] = Repo(asked.get("visibility") == "private" or bool(asked.get("private")))
@@ -202,14 +206,18 @@ class _Handler(BaseHTTPRequestHandler):
             large = file["path"].endswith(".parquet")
             data = there.get(file["path"])
             oid = None if data is None else hashlib.sha256(data).hexdigest() if large else _git(data)
-            said.append({"path": file["path"], "uploadMode": "lfs" if large else "regular", "shouldIgnore": False, "oid": oid})
+            said.append(
+                {"path": file["path"], "uploadMode": "lfs" if large else "regular", "shouldIgnore": False, "oid": oid}
+            )
         self._say(200, {"files": said})
 
     def _batch(self, _: Repo, body: bytes) -> None:
         said = []
         for one in json.loads(body)["objects"]:
             new = one["oid"] not in self.hub.large
-            said.append({**one, **({"actions": {"upload": {"href": f"{self.hub.url}/large/{one['oid']}"}}} if new else {})})
+            said.append(
+                {**one, **({"actions": {"upload": {"href": f"{self.hub.url}/large/{one['oid']}"}}} if new else {})}
+            )
         self._say(200, {"transfer": "basic", "objects": said})
 
     def _upload(self, body: bytes, oid: str) -> None:

@@ -42,7 +42,9 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
         huggingface_hub.close_session()
 
 
-def publish(config: Config, repo: str = "user/toy", waits: Any = (0.0, 0.0), accepted: Any = (), **options: Any) -> Outcome:
+def publish(
+    config: Config, repo: str = "user/toy", waits: Any = (0.0, 0.0), accepted: Any = (), **options: Any
+) -> Outcome:
     given = {name: options.pop(name) for name in ("private", "revision", "tag") if name in options}
     return publishing.publish(config, Hub(repo, **given), accepted=accepted, waits=waits, **options)
 
