@@ -221,7 +221,7 @@ def test_a_hub_that_is_not_there(run: Config, hub: HubServer, monkeypatch: pytes
 
 def test_a_licence_that_nobody_has_looked_at_is_refused(run: Config, hub: HubServer, tmp_path: Path) -> None:
     config = toy.settings(run.folder.parents[1], licence="unknown")
-    with pytest.raises(RefusedError, match="corpus.licence is 'unknown'") as failed:
+    with pytest.raises(RefusedError, match=r"corpus\.licence is 'unknown'") as failed:
         publish(config)
     assert "--accept-licence corpus" in failed.value.fix
     assert hub.asked.total() == 0
