@@ -19,11 +19,12 @@ Exit codes:
   2  the config or the command line is not valid
   3  the corpus or the persona library cannot be read
   4  a model or engine cannot be loaded, or died
-  5  a folder is full, read-only, damaged, or in use by another run
+  5  a folder is full, read-only, damaged, or in use by another run; a Hub or store is not open to us
   6  verify: something does not add up
   7  too many rows failed: stopped, can be resumed
   8  ended early by SIGTERM, SIGHUP, SIGINT or --max-time: all is whole, can be resumed
   9  update: there is nothing new
+  10  publish: refused, a person must decide (a licence, files that are not ours)
   130  left at once, on a second SIGINT: can be resumed
 """
 

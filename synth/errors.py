@@ -7,7 +7,8 @@ SynthError                    1  anything below, or a bug that names itself
 ├── StoreError                5  a folder that is full, read-only, held by another run, or damaged
 │   └── VerifyError           6  counts do not add up, a checksum differs, an id stands twice
 ├── BudgetError               7  more rows failed than `max_failed` allows: the run stopped, and can be resumed
-└── Stopped                   8  ended early by a signal or `--max-time`: all is whole, and can be resumed
+├── Stopped                   8  ended early by a signal or `--max-time`: all is whole, and can be resumed
+└── RefusedError             10  publish: a person must decide, on a licence or on files that are not ours
 """
 
 
@@ -51,3 +52,7 @@ class BudgetError(SynthError):
 
 class Stopped(SynthError):
     exit_code = 8
+
+
+class RefusedError(SynthError):
+    exit_code = 10

@@ -87,6 +87,12 @@ def test_each_night_asks_for_what_is_new_and_touches_nothing_else(nightly: Night
     out = ["--format", "sentence_transformers_triplet", "--out", str(nightly.folder / "triplets")]
     exported = CliRunner().invoke(cli.main, ["export", str(nightly.config), "--json", *out])
     assert json.loads(exported.stdout)["rows"] == second["rows"]
+    published = ["publish", str(nightly.config), "--to", str(nightly.folder / "out"), "--json"]
+    refused = CliRunner().invoke(cli.main, published)
+    assert (refused.exit_code, "licence" in refused.stderr) == (10, True)
+    published += ["--accept-licence", "corpus", "--set", "publish.licence=cc0-1.0"]
+    assert json.loads(CliRunner().invoke(cli.main, published).stdout)["rows"] == second["rows"]
+    assert json.loads(CliRunner().invoke(cli.main, published).stdout)["state"] == "nothing to do"
     (victim, *_) = nightly.dataset.glob("data/train-0002*")
     victim.write_bytes(victim.read_bytes()[:-1] + b"?")
     assert CliRunner().invoke(cli.main, ["verify", str(nightly.config)]).exit_code == 6
