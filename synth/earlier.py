@@ -23,7 +23,7 @@ from synth.stage import Fold
 from synth.store import Manifest
 
 DATASET, RELEASES, WITHDRAWN = "dataset", "releases", "withdrawn.parquet"
-_PLAN = "plan"
+_CORPUS, _PLAN = "corpus", "plan"
 Ids = npt.NDArray[np.bytes_]
 
 
@@ -32,6 +32,8 @@ class Earlier:
     """A finished run."""
 
     folder: Path
+    corpus: Path
+    """Folder of its passages."""
     planned: Path
     """Folder of its plan."""
     plan: Manifest
@@ -47,7 +49,7 @@ def finished(folder: Path) -> Earlier:
     """Return a finished run. Raises InputError when there is none in the folder."""
     try:
         described = yaml.safe_load((folder / "run.yaml").read_text(encoding="utf-8"))
-        planned = folder / f"{_PLAN}-{described['stages'][_PLAN]}"
+        passages, planned = (folder / f"{name}-{described['stages'][name]}" for name in (_CORPUS, _PLAN))
         published = str(described["stages"][PUBLISH])
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
         raise InputError(
@@ -60,7 +62,7 @@ def finished(folder: Path) -> Earlier:
             f"known: {folder}: the run is not finished, or its stage `plan` is no longer there",
             fix="run it to its end first: what it planned and published must be known",
         )
-    return Earlier(folder, planned, plan, dataset)
+    return Earlier(folder, passages, planned, plan, dataset)
 
 
 def releases(folder: Path) -> list[Earlier]:

@@ -12,6 +12,7 @@ A shard of a release is linked into the dataset, never written again, but for on
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 
 from synth import card, earlier, pipeline, runs, store
 from synth.config import Config
-from synth.errors import InputError, StoreError
+from synth.errors import ConfigError, InputError, StoreError
 from synth.executors import local
 from synth.figures import SCORED, Step, Tally
 from synth.files import as_store_error, fresh_folder, remove, replace_folder, write_atomically
@@ -68,11 +69,15 @@ def update(config: Config, display: Display, stop: Stop | None = None, *, prune:
     With `prune`, rows of passages that the corpus no longer has are withdrawn, and such passages from among the negatives of
     others. Raises SynthError, as a run does; Stopped ends it early and whole.
     """
+    if config.targets:
+        raise ConfigError(
+            "update: with targets, passages of releases before would be asked for more, to make up for what is short",
+            fix="say by tasks.<name>.rows_per_passage what is written of each passage, and remove targets",
+        )
     with owned(config.folder):
         done = earlier.releases(config.folder)
-        number = len(done) + 1
-        release = _release(config, number, done)
-        planned, ids = _planned(release, done, display, stop)
+        release = _release(config, done)
+        planned, ids = (0, None) if _is_same(config, release, done) else _planned(release, display, stop)
         if prune:
             _withdraw(config.folder, done, ids if ids is not None else _passages(done[-1]))
         added = 0
@@ -88,10 +93,16 @@ def update(config: Config, display: Display, stop: Stop | None = None, *, prune:
         return _assemble(config, done, planned, added)
 
 
-def _release(config: Config, number: int, done: Sequence[earlier.Earlier]) -> Config:
+def _settings(config: Config, done: Sequence[earlier.Earlier]) -> Config:
+    """Return the config of the release after those that are done."""
     known = [*config.known, *(str(one.folder) for one in done)]
-    place = {"outputs": str(config.folder / earlier.RELEASES), "name": f"{number:04d}", "known": known}
-    release = config.model_copy(update=place)
+    place = {"outputs": str(config.folder / earlier.RELEASES), "name": f"{len(done) + 1:04d}", "known": known}
+    return config.model_copy(update=place)
+
+
+def _release(config: Config, done: Sequence[earlier.Earlier]) -> Config:
+    """Return the config of the next release, and make its folder."""
+    release = _settings(config, done)
     with as_store_error(f"{release.folder}: cannot be made"):
         release.folder.mkdir(parents=True, exist_ok=True)
         for name in _SHARED:
@@ -101,15 +112,17 @@ def _release(config: Config, number: int, done: Sequence[earlier.Earlier]) -> Co
     return release
 
 
-def _planned(
-    release: Config, done: Sequence[earlier.Earlier], display: Display, stop: Stop | None
-) -> tuple[int, earlier.Ids | None]:
-    """Return how many rows the release plans, and the passages that the corpus has now, sorted; null where no file of it has
-    changed since the last release: then nothing is planned. The engine is not started to find out."""
+def _is_same(config: Config, release: Config, done: Sequence[earlier.Earlier]) -> bool:
+    """Whether the last release would be planned as it was: no file of the corpus and nothing of the plan has changed."""
+    if not done or (release.folder / "run.yaml").exists():  # the release has been begun
+        return False
+    return pipeline.build(_settings(config, done[:-1])).plan.fingerprint == done[-1].plan.fingerprint
+
+
+def _planned(release: Config, display: Display, stop: Stop | None) -> tuple[int, earlier.Ids]:
+    """Return how many rows the release plans, and the passages that the corpus has now, sorted. The engine is not started to
+    find out."""
     built = pipeline.build(release)
-    same = bool(done) and (done[-1].folder / built.corpus.folder).exists()
-    if same and not (release.folder / "run.yaml").exists():
-        return 0, None
     with owned(release.folder):
         store.sweep(release.folder)
         local.run(built.stages[: built.stages.index(built.plan) + 1], release.folder, display, stop)
@@ -121,11 +134,13 @@ def _planned(
 
 def _passages(release: earlier.Earlier) -> earlier.Ids:
     """Return the passages that the corpus had when a release was made, sorted."""
-    (folder,) = release.folder.glob("corpus-*")
-    manifest = store.manifest(folder)
+    manifest = store.manifest(release.corpus)
     if manifest is None:
-        raise StoreError(f"{folder}: not finished", fix="run the same command again")
-    return _ok(folder, manifest)
+        raise StoreError(
+            f"{release.corpus}: the passages of the last release are no longer there",
+            fix="`--prune` needs them; change any file of the corpus, and it is read again",
+        )
+    return _ok(release.corpus, manifest)
 
 
 def _ok(folder: Path, manifest: store.Manifest) -> earlier.Ids:
@@ -163,7 +178,7 @@ def _assemble(config: Config, done: Sequence[earlier.Earlier], planned: int, add
     gone = pa.array(pq.read_table(path).column("id").to_pylist() if path.exists() else [], pa.string())
     making = fresh_folder(folder)
     tally, samples = Tally(), list[tuple[int, dict[str, Any]]]()
-    kept, before, names = 0, 0, dict[str, bool]()
+    before, names, out, graded = 0, list[str](), set[str](), Counter[str]()
     releases: dict[str, dict[str, int]] = {one.folder.name: {"rows": 0, "withdrawn": 0} for one in done}
     for one, part in (*_shards(done, "data/"), *_shards(done, f"{SCORED}/")):
         place, name = Path(part.name).parent, Path(part.name).name
@@ -171,21 +186,35 @@ def _assemble(config: Config, done: Sequence[earlier.Earlier], planned: int, add
         target = making / place / f"{split}-{one.folder.name}-{rest}"
         target.parent.mkdir(exist_ok=True)
         rows = store.read_checked(one.folder / earlier.DATASET, part)
-        left = _left(rows, gone) if place.name == "data" else rows
+        if place.name == "data":
+            left = _left(rows, gone)
+            out |= {*rows.column("id").to_pylist()} - {*left.column("id").to_pylist()}
+        else:
+            left = rows.filter([name not in out for name in rows.column("id").to_pylist()]) if out else rows
+            graded[split] += left.num_rows
         if left.num_rows == rows.num_rows and left.equals(rows):
             _link(one.folder / earlier.DATASET / part.name, target)
         elif left.num_rows:
             write_atomically(target, store.to_parquet(left))
-        names[str(target.relative_to(making))] = True
+        if left.num_rows:
+            names.append(str(target.relative_to(making)))
         if place.name == "data":
             tally.add(split, left)
             samples = publish.sample(samples, left)
             releases[one.folder.name]["rows"] += left.num_rows
             releases[one.folder.name]["withdrawn"] += rows.num_rows - left.num_rows
-            kept, before = kept + left.num_rows, before + rows.num_rows
-    _describe(config, making, done, tally, [row for _, row in samples], releases)
-    same = [name for name in names if _is_same(making / name, folder / name)]
-    changed = len([name for name in names if (making / name).exists()]) - len(same)
+            before += rows.num_rows
+    _describe(
+        config,
+        making,
+        done,
+        tally,
+        {split: n for split, n in graded.items() if n},
+        [row for _, row in samples],
+        releases,
+    )
+    same = [name for name in names if _is_equal(making / name, folder / name)]
+    changed, kept = len(names) - len(same), tally.rows.total()
     gone_files = [p for p in folder.rglob("*.parquet") if not (making / p.relative_to(folder)).exists()]
     if changed or gone_files or not folder.exists():
         replace_folder(making, folder)
@@ -221,7 +250,7 @@ def _link(source: Path, target: Path) -> None:
             shutil.copyfile(source, target)
 
 
-def _is_same(one: Path, other: Path) -> bool:
+def _is_equal(one: Path, other: Path) -> bool:
     return one.exists() and other.exists() and (one.samefile(other) or one.read_bytes() == other.read_bytes())
 
 
@@ -230,6 +259,7 @@ def _describe(
     folder: Path,
     done: Sequence[earlier.Earlier],
     tally: Tally,
+    graded: Mapping[str, int],
     samples: Sequence[Mapping[str, Any]],
     releases: Mapping[str, Mapping[str, int]],
 ) -> None:
@@ -237,7 +267,8 @@ def _describe(
     said = [json.loads((one.folder / earlier.DATASET / "stats.json").read_text(encoding="utf-8")) for one in done]
     figures = tally.summary(config.negatives.per_query)
     figures["models"] = {card.public_name(name): rows for name, rows in figures["models"].items()}
-    for name in (SCORED, "by_task", "spent"):
+    figures[SCORED] = dict(graded)
+    for name in ("by_task", "spent"):
         figures[name] = _sum([one[name] for one in said])
     figures["benchmarks"] = said[-1]["benchmarks"]
     figures["releases"] = [

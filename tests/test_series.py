@@ -4,12 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from synth import cli, kept
+from synth.errors import ModelError
+from synth.stages import generate
+from synth.stages.publish import by_document
 
 SAMPLE = Path("examples/corpus/documents.jsonl").read_text(encoding="utf-8").splitlines()
 CONFIG = {
@@ -44,6 +48,13 @@ class Nightly:
 
     def rows(self) -> list[dict[str, Any]]:
         return [row for file in sorted(self.dataset.glob("data/*.parquet")) for row in pq.read_table(file).to_pylist()]
+
+    def pairs(self) -> set[str]:
+        files = self.dataset.glob("scored_pairs/*.parquet")
+        return {name for file in files for name in pq.read_table(file).column("id").to_pylist()}
+
+    def number_of_pairs(self) -> int:
+        return sum(pq.read_metadata(file).num_rows for file in self.dataset.glob("scored_pairs/*.parquet"))
 
     def files(self) -> dict[str, tuple[int, int]]:
         return {
@@ -143,6 +154,64 @@ def test_a_release_that_was_cut_off_is_gone_on_with(nightly: Nightly) -> None:
     assert len(nightly.files()) == 2
     code, second = nightly.update()
     assert (code, second["release"], second["planned"]) == (0, 2, 16)
+
+
+def test_a_corpus_that_changes_while_a_release_is_begun_and_is_pruned_later(
+    nightly: Nightly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nightly.update()
+    nightly.brings("tuesday", 16, 24)
+    with monkeypatch.context() as patch:
+        patch.setattr(generate, "generate", lambda *_, **__: (_ for _ in ()).throw(ModelError("the night is over")))
+        assert CliRunner().invoke(cli.main, ["update", str(nightly.config)]).exit_code == 4
+    nightly.brings("wednesday", 24, 28)
+    assert nightly.update()[1]["planned"] == 24
+    assert len(list((nightly.folder / "outputs/nightly/releases/0002").glob("corpus-*"))) == 2
+    assert nightly.update("--prune")[0] == 9
+    (nightly.corpus / "wednesday.jsonl").unlink()  # the corpus is what it was when the release was begun
+    code, found = nightly.update("--prune")
+    assert (code, found["withdrawn"] > 0) == (0, True)
+
+
+def test_other_settings_ask_for_what_is_more(nightly: Nightly) -> None:
+    nightly.update()
+    code, found = nightly.update("--set", "tasks.retrieval.rows_per_passage=3")
+    assert (code, found["release"], found["planned"]) == (0, 2, 16)
+
+
+def test_graded_pairs_go_with_their_row(nightly: Nightly) -> None:
+    own = ["--set", "tasks.sts={rows_per_passage: 2}"]
+    nightly.brings("tuesday", 16, 24)
+    nightly.update(*own)
+    (nightly.corpus / "tuesday.jsonl").unlink()
+    before = nightly.pairs()
+    nightly.update("--prune", *own)
+    there = {row["id"] for row in nightly.rows()}
+    assert before - nightly.pairs()
+    assert {name for name in before if name in there} == nightly.pairs()
+    stats = json.loads((nightly.dataset / "stats.json").read_text())
+    assert sum(stats["scored_pairs"].values()) == nightly.number_of_pairs()
+
+
+def test_a_night_of_one_document_keeps_its_split(nightly: Nightly) -> None:
+    nightly.update()
+    for at in range(16, 26):
+        nightly.brings(f"day {at}", at, at + 1)
+        nightly.update()
+    split = {
+        row["document_id"]: file.name.partition("-")[0]
+        for file in nightly.dataset.glob("data/*.parquet")
+        for row in pq.read_table(file).to_pylist()
+    }
+    alone = pa.table({"document_id": [*split], "parallel": [""] * len(split)})
+    held_out = by_document(alone, 0.3)["validation"].column("document_id").to_pylist()
+    assert {name for name, of in split.items() if of == "validation"} == {*held_out}
+
+
+def test_targets_are_refused(nightly: Nightly) -> None:
+    targets = ["--set", "targets=[{task: retrieval, rows: 6}]"]
+    found = CliRunner().invoke(cli.main, ["update", str(nightly.config), *targets])
+    assert (found.exit_code, "update: with targets" in found.stderr) == (2, True)
 
 
 def test_a_corpus_that_gives_nothing_is_an_error(nightly: Nightly) -> None:

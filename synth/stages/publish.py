@@ -131,8 +131,9 @@ def _publish(
                 graded[split].add(scored_pairs(rows))
                 tally.add(split, rows)
                 samples = sample(samples, rows)
-        if not tally.rows[TRAIN] and tally.rows[VALIDATION]:
-            # One document or two, all held out: nobody could train on that, and `datasets` loads no empty split.
+        if not tally.rows[TRAIN] and tally.rows[VALIDATION] and not config.known:
+            # One document or two, all held out: nobody could train on that, and `datasets` loads no empty split. What goes
+            # beside earlier runs' rows keeps its split: theirs may have the same documents in it.
             tally.move(VALIDATION, TRAIN)
             writers[VALIDATION].finish(TRAIN)
             pairs = {TRAIN: graded[VALIDATION].finish(TRAIN)}
