@@ -13,7 +13,7 @@ one that began with them in the last bits of float32, and so may runs whose work
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,25 +32,28 @@ from synth.stage import Workspace
 @contextlib.contextmanager
 def opened(settings: KindSettings, workspace: Workspace) -> Iterator[Encoder]:
     """Open the encoder that `settings` name, behind the run's cache where they say so."""
-    with contextlib.ExitStack() as stack:
-        encoder = stack.enter_context(encoders.opened(settings))
-        if isinstance(settings, CachedSettings) and settings.cache:
-            name = fingerprint(encoders.identity(settings))
-            keep = stack.enter_context(workspace.keep(f"vectors/{name}.sqlite"))
-            encoder = CachedEncoder(encoder, keep, name)
-        yield encoder
+    with encoders.opened(settings) as encoder, _cache(settings, workspace, "vectors", encoders.identity) as cache:
+        yield CachedEncoder(encoder, *cache) if cache else encoder
 
 
 @contextlib.contextmanager
 def opened_reranker(settings: KindSettings, workspace: Workspace) -> Iterator[Reranker]:
     """Open the reranker that `settings` name, behind the run's cache where they say so."""
-    with contextlib.ExitStack() as stack:
-        reranker = stack.enter_context(rerankers.opened(settings))
-        if isinstance(settings, CachedSettings) and settings.cache:
-            name = fingerprint(rerankers.identity(settings))
-            keep = stack.enter_context(workspace.keep(f"reranks/{name}.sqlite"))
-            reranker = CachedReranker(reranker, keep, name)
-        yield reranker
+    with rerankers.opened(settings) as reranker, _cache(settings, workspace, "reranks", rerankers.identity) as cache:
+        yield CachedReranker(reranker, *cache) if cache else reranker
+
+
+@contextlib.contextmanager
+def _cache(
+    settings: KindSettings, workspace: Workspace, folder: str, identity: Callable[[KindSettings], Mapping[str, Any]]
+) -> Iterator[tuple[Keep, str] | None]:
+    """Open the file of what is remembered of a model, and yield it with the hash of what shapes that; null where nothing is."""
+    if not (isinstance(settings, CachedSettings) and settings.cache):
+        yield None
+        return
+    name = fingerprint(identity(settings))
+    with workspace.keep(f"{folder}/{name}.sqlite") as keep:
+        yield keep, name
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,14 @@ a model hub can still run real weights. vLLM on a CPU reads safetensors only: a 
 into an ordinary model folder once, and kept in the user's cache.
 """
 
+import contextlib
 import gc
 import hashlib
 import importlib.util
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from synth.errors import ModelError
@@ -105,6 +107,28 @@ def _from_gguf(file: Path) -> Path:
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return folder
+
+
+@contextlib.contextmanager
+def loading(what: str, model: str, stand_in: str) -> Iterator[str]:
+    """Yield what a loader accepts for `model`, and turn whatever it raises into a ModelError. `what` is the key of the config
+    that names it, `stand_in` its kind that needs no weights."""
+    name = resolve(model)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else it warns when a later stage forks
+    try:
+        yield name
+    except ModelError:
+        raise
+    except ImportError as error:
+        raise ModelError(
+            f"{error.name or 'a library'} cannot be imported: {error}",
+            fix=f"set up the environment with `make env`, or use `{what}: {{kind: {stand_in}}}` for a dry run",
+        ) from error
+    except Exception as error:  # loaders raise nearly anything; all of it means that there is no model
+        raise ModelError(
+            f"{what} {model!r} cannot be loaded: {type(error).__name__}: {str(error).strip()[:500]}",
+            fix="check the name, the network and `device`; without a hub, give a folder or `package:NAME/PATH`",
+        ) from error
 
 
 def release() -> None:

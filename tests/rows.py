@@ -1,11 +1,15 @@
 """Whole rows for tables in tests: every column of a schema has a value, and a test names only what it is about."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from synth import index
+from synth.index import PassageIndex
 from synth.schemas import CLUSTERED, MINED, OK, PAIRS, PASSAGES, PERSONAS, PLAN, SCORED, stable_id, table
 
 STATE = {"status": OK, "reason": None, "detail": None}
@@ -148,3 +152,12 @@ def clusters(*rows: dict[str, Any]) -> pa.Table:
 def _changed(row: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     assert changes.keys() <= row.keys(), f"no such columns: {changes.keys() - row.keys()}"
     return row | changes
+
+
+@contextlib.contextmanager
+def indexed(folder: Path, texts: Sequence[str], documents: Sequence[str]) -> Iterator[PassageIndex]:
+    """Open an index of passages that all have one vector."""
+    rows = [embedded([1, 0], text=text, document_id=name) for text, name in zip(texts, documents, strict=True)]
+    index.write([embeddings(*rows)], folder, threshold=0.8, ngram=5)
+    with index.opened(folder) as opened:
+        yield opened

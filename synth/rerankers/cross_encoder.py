@@ -5,7 +5,6 @@ most models and nothing for some, and a sigmoid of the logit is what is asked fo
 """
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -81,16 +80,9 @@ def open(settings: Settings) -> Iterator[CrossEncoderReranker]:
 
 
 def _load(settings: Settings) -> Any:
-    name = weights.resolve(settings.model)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else it warns when a later stage forks
-    try:
+    with weights.loading("reranker", settings.model, "lexical") as name:
         from sentence_transformers import CrossEncoder
-    except ImportError as error:
-        raise ModelError(
-            f"sentence-transformers cannot be imported: {error}",
-            fix="set up the environment with `make env`, or use `reranker: {kind: lexical}` for a dry run",
-        ) from error
-    try:
+
         model = CrossEncoder(
             name,
             device=settings.device,
@@ -100,11 +92,6 @@ def _load(settings: Settings) -> Any:
             model_kwargs={"dtype": settings.dtype},
         )
         labels = model.num_labels
-    except Exception as error:  # loaders raise nearly anything; all of it means that there is no model
-        raise ModelError(
-            f"reranker {settings.model!r} cannot be loaded: {type(error).__name__}: {str(error).strip()[:500]}",
-            fix="check the name, the network and `device`; without a hub, give a folder",
-        ) from error
     if labels != 1:
         raise ModelError(
             f"reranker {settings.model!r} tells {labels} classes apart: which of them is relevance is not known",

@@ -6,7 +6,6 @@ text: a passage that spells `<|im_end|>` ends no turn.
 """
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -121,25 +120,13 @@ def open(settings: Settings) -> Iterator[YesNoReranker]:
 
 
 def _load(settings: Settings) -> YesNoReranker:
-    name = weights.resolve(settings.model)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else it warns when a later stage forks
-    try:
+    with weights.loading("reranker", settings.model, "lexical") as name:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
-    except ImportError as error:
-        raise ModelError(
-            f"transformers cannot be imported: {error}",
-            fix="set up the environment with `make env`, or use `reranker: {kind: lexical}` for a dry run",
-        ) from error
-    try:
+
         tokenizer = AutoTokenizer.from_pretrained(name, revision=settings.revision)
         model = AutoModelForCausalLM.from_pretrained(name, revision=settings.revision, dtype=settings.dtype)
         model = model.to(settings.device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
-    except Exception as error:  # loaders raise nearly anything; all of it means that there is no model
-        raise ModelError(
-            f"reranker {settings.model!r} cannot be loaded: {type(error).__name__}: {str(error).strip()[:500]}",
-            fix="check the name, the network and `device`; without a hub, give a folder",
-        ) from error
     ids = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in ("yes", "no")]
     if [len(found) for found in ids] != [1, 1]:
         raise ModelError(

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from synth import index
 from synth.config import Config, Negatives
 from synth.config import Judge as Rule
 from synth.errors import ConfigError
@@ -15,7 +14,7 @@ from synth.settings import parse
 from synth.stages.judge import judge
 from synth.stages.negatives import mine
 from synth.stages.rerank import Judge, rerank
-from tests.rows import clustered, clusters, embedded, embeddings, reranked
+from tests.rows import clustered, clusters, indexed, reranked
 
 QUERY = "how do otters sleep"
 TEXTS = [
@@ -33,9 +32,7 @@ CANDIDATES = [(4, 0.80), (5, 0.55), (2, 0.54), (3, 0.53), (6, 0.52), (1, 0.10)]
 
 @pytest.fixture
 def passages(tmp_path: Path) -> Iterator[PassageIndex]:
-    rows = [embedded([1, 0], text=t, document_id=d) for t, d in zip(TEXTS, DOCUMENTS, strict=True)]
-    index.write([embeddings(*rows)], tmp_path, threshold=0.8, ngram=5)
-    with index.opened(tmp_path) as opened:
+    with indexed(tmp_path, TEXTS, DOCUMENTS) as opened:
         yield opened
 
 

@@ -9,7 +9,7 @@ from synth.config import Negatives
 from synth.index import PassageIndex
 from synth.schemas import MINED, NEGATIVES, conform, stable_id
 from synth.stages.negatives import mine
-from tests.rows import clustered, clusters, embedded, embeddings
+from tests.rows import clustered, clusters, embedded, embeddings, indexed
 
 TEXTS = [
     "Otters sleep on their backs and hold each other by the paw, so that the tide does not part them.",
@@ -26,9 +26,7 @@ CANDIDATES = [(4, 0.80), (6, 0.59), (3, 0.55), (5, 0.54), (2, 0.20), (1, 0.10)]
 
 @pytest.fixture
 def passages(tmp_path: Path) -> Iterator[PassageIndex]:
-    rows = [embedded([1, 0], text=t, document_id=d) for t, d in zip(TEXTS, DOCUMENTS, strict=True)]
-    index.write([embeddings(*rows)], tmp_path, threshold=0.8, ngram=5)
-    with index.opened(tmp_path) as opened:
+    with indexed(tmp_path, TEXTS, DOCUMENTS) as opened:
         yield opened
 
 
