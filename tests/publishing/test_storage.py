@@ -135,6 +135,7 @@ def test_errors_say_the_fix_and_no_key(run: Config, s3: None, monkeypatch: pytes
         publish(run, "nosuch://bucket/toy")
     fsspec.filesystem("s3").clear_instance_cache()
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # it would try for ten seconds
     with pytest.raises(StoreError) as failed:
         publish(run, "s3://bucket/toy")
     assert SECRET not in str(failed.value)
