@@ -33,7 +33,7 @@ def written(name: str, folder: Path) -> Path:
                 "positive_rerank": 0.5, "negative_reranks": [0.1, 0.2], "rank": 1, "passage_id": f"p{at}",
                 "query_language": "en",
             }  # fmt: skip
-            for line in form.lines(row, "train", Options(scores="scores" in form.OPTIONS)):
+            for line in form.lines(row, "train", Options(negatives=2, scores="scores" in form.OPTIONS)):
                 files.add(line)
     return folder
 
