@@ -20,7 +20,17 @@ from beir_folder import write
 
 FUNCTIONS = 1000
 """Functions to take: as many as a 135M model reads in some minutes on a CPU."""
-_APART = {"site-packages", "test", "tests", "idle_test", "idlelib", "lib2to3", "turtledemo", "pydoc_data", "__pycache__"}
+_APART = {
+    "site-packages",
+    "test",
+    "tests",
+    "idle_test",
+    "idlelib",
+    "lib2to3",
+    "turtledemo",
+    "pydoc_data",
+    "__pycache__",
+}
 
 
 def convert(folder: Path, functions: int = FUNCTIONS) -> tuple[int, int]:

@@ -36,7 +36,9 @@ _SMALL_BATCH = 32
 def main() -> None:
     asked = arguments()
     if asked.merge and not importlib.util.find_spec("mergekit"):
-        sys.exit("stage 3 needs mergekit: pip install -r requirements/trainers-recipes.txt, or leave it out by --no-merge")
+        sys.exit(
+            "stage 3 needs mergekit: pip install -r requirements/trainers-recipes.txt, or leave it out by --no-merge"
+        )
     questions = Questions(asked.questions)
     rows = datasets.load_dataset(str(asked.dataset), split="train", cache_dir=str(asked.out / "cache"))
     questions.refuse_if_seen(rows["query"])

@@ -21,5 +21,7 @@ def lines(row: Row, split: str, options: Options) -> Lines:
     if options.negatives:
         if not row["negatives"]:
             return "no_negatives"
-        value["negative_messages"] = [[{"role": "user", "content": text}] for text in row["negatives"][: options.negatives]]
+        value["negative_messages"] = [
+            [{"role": "user", "content": text}] for text in row["negatives"][: options.negatives]
+        ]
     return [Line(f"{split}.jsonl", value)]

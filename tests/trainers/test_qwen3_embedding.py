@@ -31,7 +31,11 @@ def ran(script: str, *arguments: object) -> None:
     """Run a script with this environment's programs first, then those that it shares with the project's own."""
     below = Path(sysconfig.get_path("purelib"), "below.pth").read_text().strip()
     programs = [Path(sys.executable).parent, Path(below).parents[2] / "bin"]
-    environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "PATH": ":".join([*map(str, programs), os.environ["PATH"]])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path.cwd()),
+        "PATH": ":".join([*map(str, programs), os.environ["PATH"]]),
+    }
     found = subprocess.run([RECIPE / script, *map(str, arguments)], capture_output=True, text=True, env=environment)
     assert found.returncode == 0, found.stdout[-3000:] + found.stderr[-3000:]
 
@@ -113,7 +117,9 @@ def test_two_stages_train(data: Path, model: Path, tmp_path: Path) -> None:
         assert len(losses) == 3
         assert all(math.isfinite(loss) and loss > 0 for loss in losses)
         assert len([entry for entry in said if "eval_loss" in entry]) >= 1
-    assert sorted(path.name for path in (tmp_path / "two").glob("checkpoint-*")) == [f"checkpoint-{at}" for at in (1, 2, 3)]
+    assert sorted(path.name for path in (tmp_path / "two").glob("checkpoint-*")) == [
+        f"checkpoint-{at}" for at in (1, 2, 3)
+    ]
     weights = [tmp_path / stage / "checkpoint-3/model.safetensors" for stage in ("one", "two")]
     assert weights[0].read_bytes() != weights[1].read_bytes()
 
@@ -129,7 +135,10 @@ def test_merge(model: Path, tmp_path: Path) -> None:
     first, second, merged = (load_file(folder / "model.safetensors") for folder in (model, other, tmp_path / "merged"))
     assert merged.keys() == first.keys()
     name = "model.layers.0.mlp.down_proj.weight"
-    near = [float(torch.cosine_similarity(merged[name].float().flatten(), one[name].flatten(), dim=0)) for one in (first, second)]
+    near = [
+        float(torch.cosine_similarity(merged[name].float().flatten(), one[name].flatten(), dim=0))
+        for one in (first, second)
+    ]
     # Half-way between two directions at right angles, both are at 45 degrees.
     assert near == pytest.approx([math.cos(math.pi / 4)] * 2, abs=0.03)
     assert (tmp_path / "merged/modules.json").read_text() == "[]"
