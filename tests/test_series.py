@@ -1,6 +1,8 @@
 """A dataset that grows by releases: what is new is asked for and added, what is there is not touched, what is gone can go."""
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +173,18 @@ def test_a_corpus_that_changes_while_a_release_is_begun_and_is_pruned_later(
     (nightly.corpus / "wednesday.jsonl").unlink()  # the corpus is what it was when the release was begun
     code, found = nightly.update("--prune")
     assert (code, found["withdrawn"] > 0) == (0, True)
+
+
+def test_a_folder_that_tar_took_away_and_back_is_the_same(nightly: Nightly) -> None:
+    _, first = nightly.update()
+    outputs = nightly.folder / "outputs"
+    subprocess.run(["tar", "-cf", nightly.folder / "nightly.tar", "-C", outputs, "nightly"], check=True, timeout=60)
+    shutil.rmtree(outputs)
+    outputs.mkdir()
+    subprocess.run(["tar", "-xf", nightly.folder / "nightly.tar", "-C", outputs], check=True, timeout=60)
+    assert nightly.update()[1] == first | {"planned": 0, "added": 0, "untouched": 2, "written": 0, "nothing_new": True}
+    nightly.brings("tuesday", 16, 24)
+    assert nightly.update()[1]["planned"] == 16
 
 
 def test_other_settings_ask_for_what_is_more(nightly: Nightly) -> None:

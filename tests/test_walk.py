@@ -192,6 +192,7 @@ def test_what_steering_says_of_a_round_is_so() -> None:
         "gpu.md",
         "exports.md",
         "publishing.md",
+        "storage.md",
     ],
 )
 def test_links_of_a_page_lead_somewhere(name: str) -> None:
