@@ -14,12 +14,11 @@ from synth import verify as verifies
 from synth.config import Config
 from synth.errors import ConfigError, StoreError, VerifyError
 from synth.estimate import Estimate, estimate
-from synth.executors import Executor, local
+from synth.executors import Display, Executor, local
 from synth.exports import Options
 from synth.files import write_atomically
 from synth.lock import owned
 from synth.plugins import did_you_mean
-from synth.progress import Display
 from synth.stage import Map, Stage
 from synth.stages import quota
 from synth.stop import Stop
@@ -79,6 +78,11 @@ def run(config: Config, display: Display, stop: Stop | None = None, *, retry_fai
     found = speed.of(built, folder)
     summary["speed"] = found and asdict(found)
     return Result(tuple(summary["ran"]), folder / stages[-1].folder, manifests, account, summary, found)
+
+
+def so_far(config: Config) -> accounts.Account:
+    """Draw up what is known of a run that has ended early."""
+    return accounts.so_far(pipeline.build(config), config.folder)
 
 
 def _in_rounds(

@@ -23,15 +23,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from synth import card, earlier, pipeline, runs, store
+from synth import accounts, card, earlier, pipeline, plugins, runs, store
 from synth.config import Config
 from synth.errors import ConfigError, InputError, StoreError
-from synth.executors import local
+from synth.executors import Display
 from synth.figures import SCORED, Step, Tally
 from synth.files import as_store_error, fresh_folder, remove, replace_folder, write_atomically
 from synth.ledger import File
 from synth.lock import owned
-from synth.progress import Display
 from synth.schemas import OK
 from synth.stages import publish
 from synth.stop import Stop
@@ -57,6 +56,8 @@ class Update:
     """Files of the dataset that were there before, and are the same."""
     written: int
     dataset: Path
+    account: accounts.Account
+    """Of the rows of this release; of none if there was nothing new."""
 
     @property
     def nothing(self) -> bool:
@@ -80,9 +81,9 @@ def update(config: Config, display: Display, stop: Stop | None = None, *, prune:
         planned, ids = (0, None) if _is_same(config, release, done) else _planned(release, display, stop)
         if prune:
             _withdraw(config.folder, done, ids if ids is not None else _passages(done[-1]))
-        added = 0
+        account = accounts.Account(0, 0, {}, {})
         if planned:
-            added = runs.run(release, display, stop).summary["rows"]
+            account = runs.run(release, display, stop).account
             done.append(earlier.finished(release.folder))
         elif not done:
             raise InputError(
@@ -90,7 +91,12 @@ def update(config: Config, display: Display, stop: Stop | None = None, *, prune:
             )
         elif release.folder.exists():
             remove(release.folder)
-        return _assemble(config, done, planned, added)
+        return _assemble(config, done, account)
+
+
+def so_far(config: Config) -> accounts.Account:
+    """Draw up what is known of a release that has ended early."""
+    return runs.so_far(_settings(config, earlier.releases(config.folder)))
 
 
 def _settings(config: Config, done: Sequence[earlier.Earlier]) -> Config:
@@ -123,9 +129,9 @@ def _planned(release: Config, display: Display, stop: Stop | None) -> tuple[int,
     """Return how many rows the release plans, and the passages that the corpus has now, sorted. The engine is not started to
     find out."""
     built = pipeline.build(release)
-    with owned(release.folder):
+    with owned(release.folder), plugins.load("executors", release.executor.kind).open(release.executor) as execute:
         store.sweep(release.folder)
-        local.run(built.stages[: built.stages.index(built.plan) + 1], release.folder, display, stop)
+        execute(built.stages[: built.stages.index(built.plan) + 1], release.folder, display, stop)
     passages = _ok(
         release.folder / built.corpus.folder, store.finished(release.folder / built.corpus.folder, built.corpus)
     )
@@ -171,7 +177,7 @@ def _shards(done: Sequence[earlier.Earlier], folder: str) -> Iterator[tuple[earl
                 yield one, part
 
 
-def _assemble(config: Config, done: Sequence[earlier.Earlier], planned: int, added: int) -> Update:
+def _assemble(config: Config, done: Sequence[earlier.Earlier], account: accounts.Account) -> Update:
     """Put the dataset together beside the one that is there, and in its place when it is whole."""
     folder = config.folder / earlier.DATASET
     path = config.folder / earlier.WITHDRAWN
@@ -220,7 +226,9 @@ def _assemble(config: Config, done: Sequence[earlier.Earlier], planned: int, add
         replace_folder(making, folder)
     else:
         shutil.rmtree(making)
-    return Update(len(done), planned, added, before - kept, kept, len(same), changed + len(gone_files), folder)
+    return Update(
+        len(done), account.planned, account.written, before - kept, kept, len(same), changed + len(gone_files), folder, account
+    )  # fmt: skip
 
 
 def _left(rows: pa.Table, gone: pa.Array) -> pa.Table:

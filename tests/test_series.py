@@ -28,6 +28,10 @@ CONFIG = {
     "shard_rows": 8,
     "publish": {"validation": 0.3},
 }
+NOTHING = {
+    "state": "nothing_new", "exit_code": 9, "planned": 0, "added": 0, "untouched": 2, "written": 0, "nothing_new": True,
+    "account": {"planned": 0, "written": 0, "rejected": {}, "failed": {}},
+}  # fmt: skip
 
 
 class Nightly:
@@ -77,10 +81,7 @@ def test_each_night_asks_for_what_is_new_and_touches_nothing_else(nightly: Night
     assert (code, first["release"], first["planned"], first["untouched"]) == (0, 1, 32, 0)
     files, rows = nightly.files(), nightly.rows()
 
-    assert nightly.update() == (
-        9,
-        first | {"planned": 0, "added": 0, "untouched": 2, "written": 0, "nothing_new": True},
-    )
+    assert nightly.update() == (9, first | NOTHING)
 
     nightly.brings("tuesday", 16, 24)
     code, second = nightly.update()
@@ -105,7 +106,7 @@ def test_each_night_asks_for_what_is_new_and_touches_nothing_else(nightly: Night
     assert (refused.exit_code, "licence" in refused.stderr) == (10, True)
     published += ["--accept-licence", "corpus", "--set", "publish.licence=cc0-1.0"]
     assert json.loads(CliRunner().invoke(cli.main, published).stdout)["rows"] == second["rows"]
-    assert json.loads(CliRunner().invoke(cli.main, published).stdout)["state"] == "nothing to do"
+    assert json.loads(CliRunner().invoke(cli.main, published).stdout)["state"] == "nothing_new"
     (victim, *_) = nightly.dataset.glob("data/train-0002*")
     victim.write_bytes(victim.read_bytes()[:-1] + b"?")
     assert CliRunner().invoke(cli.main, ["verify", str(nightly.config)]).exit_code == 6
@@ -115,10 +116,7 @@ def test_each_night_asks_for_what_is_new_and_touches_nothing_else(nightly: Night
 def test_a_document_that_comes_again_elsewhere_is_nothing_new(nightly: Nightly) -> None:
     _, first = nightly.update()
     nightly.brings("copy", 0, 4)
-    assert nightly.update() == (
-        9,
-        first | {"planned": 0, "added": 0, "untouched": 2, "written": 0, "nothing_new": True},
-    )
+    assert nightly.update() == (9, first | NOTHING)
     assert [path.name for path in (nightly.folder / "outputs/nightly/releases").iterdir()] == ["0001"]
 
 
@@ -182,7 +180,7 @@ def test_a_folder_that_tar_took_away_and_back_is_the_same(nightly: Nightly) -> N
     shutil.rmtree(outputs)
     outputs.mkdir()
     subprocess.run(["tar", "-xf", nightly.folder / "nightly.tar", "-C", outputs], check=True, timeout=60)
-    assert nightly.update()[1] == first | {"planned": 0, "added": 0, "untouched": 2, "written": 0, "nothing_new": True}
+    assert nightly.update() == (9, first | NOTHING)
     nightly.brings("tuesday", 16, 24)
     assert nightly.update()[1]["planned"] == 16
 

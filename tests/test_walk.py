@@ -193,6 +193,7 @@ def test_what_steering_says_of_a_round_is_so() -> None:
         "exports.md",
         "publishing.md",
         "storage.md",
+        "metrics.md",
     ],
 )
 def test_links_of_a_page_lead_somewhere(name: str) -> None:
