@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from synth import accounts, card, earlier, pipeline, plugins, runs, store
+from synth import accounts, card, earlier, pipeline, plugins, releases, runs, store
 from synth.config import Config
 from synth.errors import ConfigError, InputError, StoreError
 from synth.executors import Display
@@ -96,19 +96,12 @@ def update(config: Config, display: Display, stop: Stop | None = None, *, prune:
 
 def so_far(config: Config) -> accounts.Account:
     """Draw up what is known of a release that has ended early."""
-    return runs.so_far(_settings(config, earlier.releases(config.folder)))
-
-
-def _settings(config: Config, done: Sequence[earlier.Earlier]) -> Config:
-    """Return the config of the release after those that are done."""
-    known = [*config.known, *(str(one.folder) for one in done)]
-    place = {"outputs": str(config.folder / earlier.RELEASES), "name": f"{len(done) + 1:04d}", "known": known}
-    return config.model_copy(update=place)
+    return runs.so_far(releases.following(config, earlier.releases(config.folder)))
 
 
 def _release(config: Config, done: Sequence[earlier.Earlier]) -> Config:
     """Return the config of the next release, and make its folder."""
-    release = _settings(config, done)
+    release = releases.following(config, done)
     with as_store_error(f"{release.folder}: cannot be made"):
         release.folder.mkdir(parents=True, exist_ok=True)
         for name in _SHARED:
@@ -122,7 +115,7 @@ def _is_same(config: Config, release: Config, done: Sequence[earlier.Earlier]) -
     """Whether the last release would be planned as it was: no file of the corpus and nothing of the plan has changed."""
     if not done or (release.folder / "run.yaml").exists():  # the release has been begun
         return False
-    return pipeline.build(_settings(config, done[:-1])).plan.fingerprint == done[-1].plan.fingerprint
+    return pipeline.build(releases.following(config, done[:-1])).plan.fingerprint == done[-1].plan.fingerprint
 
 
 def _planned(release: Config, display: Display, stop: Stop | None) -> tuple[int, earlier.Ids]:
@@ -185,7 +178,7 @@ def _assemble(config: Config, done: Sequence[earlier.Earlier], account: accounts
     making = fresh_folder(folder)
     tally, samples = Tally(), list[tuple[int, dict[str, Any]]]()
     before, names, out, graded = 0, list[str](), set[str](), Counter[str]()
-    releases: dict[str, dict[str, int]] = {one.folder.name: {"rows": 0, "withdrawn": 0} for one in done}
+    told: dict[str, dict[str, int]] = {one.folder.name: {"rows": 0, "withdrawn": 0} for one in done}
     for one, part in (*_shards(done, "data/"), *_shards(done, f"{SCORED}/")):
         place, name = Path(part.name).parent, Path(part.name).name
         split, _, rest = name.partition("-")
@@ -207,8 +200,8 @@ def _assemble(config: Config, done: Sequence[earlier.Earlier], account: accounts
         if place.name == "data":
             tally.add(split, left)
             samples = publish.sample(samples, left)
-            releases[one.folder.name]["rows"] += left.num_rows
-            releases[one.folder.name]["withdrawn"] += rows.num_rows - left.num_rows
+            told[one.folder.name]["rows"] += left.num_rows
+            told[one.folder.name]["withdrawn"] += rows.num_rows - left.num_rows
             before += rows.num_rows
     _describe(
         config,
@@ -217,7 +210,7 @@ def _assemble(config: Config, done: Sequence[earlier.Earlier], account: accounts
         tally,
         {split: n for split, n in graded.items() if n},
         [row for _, row in samples],
-        releases,
+        told,
     )
     same = [name for name in names if _is_equal(making / name, folder / name)]
     changed, kept = len(names) - len(same), tally.rows.total()
@@ -269,7 +262,7 @@ def _describe(
     tally: Tally,
     graded: Mapping[str, int],
     samples: Sequence[Mapping[str, Any]],
-    releases: Mapping[str, Mapping[str, int]],
+    told: Mapping[str, Mapping[str, int]],
 ) -> None:
     """Write the card and stats.json of the whole. Rows and texts are counted anew; what became of planned rows is summed."""
     said = [json.loads((one.folder / earlier.DATASET / "stats.json").read_text(encoding="utf-8")) for one in done]
@@ -281,7 +274,7 @@ def _describe(
     figures["benchmarks"] = said[-1]["benchmarks"]
     figures["releases"] = [
         {"release": int(name), **found, "planned": _planned_of(one)}
-        for (name, found), one in zip(releases.items(), said, strict=True)
+        for (name, found), one in zip(told.items(), said, strict=True)
     ]
     steps = [Step(**step) for step in said[-1]["funnel"]]
     page = card.card(card.facts(config), figures, steps, samples)

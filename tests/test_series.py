@@ -18,6 +18,7 @@ from synth.stages import generate
 from synth.stages.publish import by_document
 
 SAMPLE = Path("examples/corpus/documents.jsonl").read_text(encoding="utf-8").splitlines()
+DOCUMENTS = [json.loads(line)["id"] for line in SAMPLE]
 CONFIG = {
     "name": "nightly",
     "tasks": {"retrieval": {"rows_per_passage": 2}},
@@ -47,10 +48,14 @@ class Nightly:
     def brings(self, name: str, first: int, last: int) -> None:
         (self.corpus / f"{name}.jsonl").write_text("\n".join(SAMPLE[first:last]) + "\n", encoding="utf-8")
 
-    def update(self, *options: str) -> tuple[int, dict[str, Any]]:
+    def update(self, *options: str, code: int | None = None) -> tuple[int, dict[str, Any]]:
         result = CliRunner().invoke(cli.main, ["update", str(self.config), "--json", *options])
-        assert result.exit_code in (0, 9), result.output
+        assert result.exit_code in ((0, 9) if code is None else (code,)), result.output
         return result.exit_code, json.loads(result.stdout)
+
+    def row(self, line: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(line)
+        return found
 
     def rows(self) -> list[dict[str, Any]]:
         return [row for file in sorted(self.dataset.glob("data/*.parquet")) for row in pq.read_table(file).to_pylist()]
@@ -229,3 +234,40 @@ def test_targets_are_refused(nightly: Nightly) -> None:
 def test_a_corpus_that_gives_nothing_is_an_error(nightly: Nightly) -> None:
     found = CliRunner().invoke(cli.main, ["update", str(nightly.config), "--set", "tasks.retrieval.rows_per_passage=0"])
     assert (found.exit_code, "gives no row to write" in found.stderr) == (3, True)
+
+
+def test_status_and_show_look_into_the_last_release_and_any_other(nightly: Nightly) -> None:
+    def look(*arguments: str, code: int = 0) -> Any:
+        command, *more = arguments
+        found = CliRunner().invoke(cli.main, [command, str(nightly.config), *more])
+        assert found.exit_code == code, found.output
+        return found.stdout if code == 0 else found.stderr
+
+    assert "to do" in look("status")
+    _, first = nightly.update()
+    nightly.brings("tuesday", 16, 24)
+    nightly.update("--max-time", "0s", code=8)
+    begun = json.loads(look("status", "--json"))
+    assert [(one["release"], one["state"], one["rows"]) for one in begun["releases"]] == [
+        (1, "done", first["rows"]),
+        (2, "begun", None),
+    ]
+    assert {line["state"] for line in begun["stages"]} == {"to do"}
+    assert "stage 'negatives' is not finished" in look("show", code=5)
+    assert nightly.row(look("show", "--release", "1", "-n", "1", "--json"))["document_id"] in DOCUMENTS[:16]
+    _, second = nightly.update()
+    nightly.brings("wednesday", 24, 26)  # the corpus has changed since: no matter
+    told = json.loads(look("status", "--json"))
+    assert [(one["release"], one["state"], one["planned"], one["rows"]) for one in told["releases"]] == [
+        (1, "done", 32, first["rows"]),
+        (2, "done", 16, second["added"]),
+    ]
+    assert {line["state"] for line in told["stages"]} == {"done"}
+    assert next(line for line in told["stages"] if line["stage"] == "generate")["requests"] == 32
+    assert "withdrawn" in look("status")
+    assert nightly.row(look("show", "-n", "1", "--json"))["document_id"] in DOCUMENTS[16:24]
+    assert len(look("show", "--stage", "publish", "-n", "999", "--json").splitlines()) == second["rows"]
+    assert "there is no release 3 (there are: 1 to 2)" in look("show", "--release", "3", code=2)
+    assert look("show", "--stage", "filter", "--status", "rejected", "-n", "1", "--set", "seed=7")
+    nightly.config.write_text(nightly.config.read_text().replace("name: nightly", "name: other"))
+    assert "has no releases" in look("show", "--release", "1", code=2)

@@ -47,7 +47,7 @@ def test_a_run_that_is_done(tmp_path: Path) -> None:
     summary = json.loads(invoke("run", tmp_path / "toy.yaml", "--json").stdout)
     account = summary["account"]
     assert (code, state(found)) == (0, ["done"])
-    assert [*found["synth_info"]][0][:2] == ("run", "toy")
+    assert next(iter(found["synth_info"]))[:2] == ("run", "toy")
     assert found["synth_rows"] == {
         ("planned",): 24, ("written",): summary["rows"],
         ("rejected",): sum(account["rejected"].values()), ("failed",): sum(account["failed"].values()),
