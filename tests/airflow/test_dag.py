@@ -40,7 +40,7 @@ for task in dag.tasks:
 run = dag.test()
 with create_session() as session:
     found = session.scalars(select(XComModel).where(XComModel.run_id == run.run_id)).all()
-    print("XCOM", json.dumps({one.task_id: json.loads(one.value) for one in found if one.key == "return_value"}))
+    print("XCOM", json.dumps({one.task_id: one.value for one in found if one.key == "return_value"}))
 print("STATES", json.dumps({ti.task_id: [str(ti.state), ti.try_number] for ti in run.get_task_instances()}))
 """
 CONFIG = """
