@@ -277,6 +277,13 @@ def test_manifests_are_these_and_have_what_each_must() -> None:
     assert all(each["spec"] for each in documents())
 
 
+@pytest.mark.parametrize("version", ["1.31", "1.36"])
+def test_kubernetes_own_schemas_allow_the_manifests(version: str) -> None:
+    validator = pytest.importorskip("kubernetes_validate")
+    for document in documents():
+        validator.validate(document, version, strict=True)  # raises what is missing, or unknown
+
+
 def test_the_service_finds_the_pods_and_their_port() -> None:
     service, servers = only("Service"), only("StatefulSet")["spec"]
     labels = servers["template"]["metadata"]["labels"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synth.errors import SynthError
+from synth.errors import ConfigError, InputError, SynthError
 
 if TYPE_CHECKING:
     from synth.accounts import Account
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DONE, NOTHING_NEW, STOPPED, FAILED = "done", "nothing_new", "stopped", "failed"
 STATES = (DONE, NOTHING_NEW, STOPPED, FAILED)
+_NOTHING_PLANNED = (ConfigError.exit_code, InputError.exit_code)
+"""To look for rows would be to wait once more for a store that is not there."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def _tell(watch: Watch, metrics: Path | None) -> None:
     from synth.telemetry import otel, prometheus
 
     try:
-        if watch.account is None:
+        if watch.account is None and watch.exit_code not in _NOTHING_PLANNED:
             watch.account = watch.so_far()
     except (SynthError, OSError) as error:
         say(f"rows of the run are not known: {type(error).__name__}")
