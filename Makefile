@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps
 
-.PHONY: quickstart test test-trainers check env dev docs clean
+.PHONY: quickstart test test-trainers test-airflow check env dev docs clean
 
 quickstart: env
 	$(BIN)/synth run configs/quickstart.yaml
@@ -28,6 +28,15 @@ test-trainers: dev $(TRAINERS:%=.venv-trainers/%/.env)
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 	  > $$(.venv-trainers/$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth
 	.venv-trainers/$*/bin/python -m pip --disable-pip-version-check install --quiet $(if $(filter nemo,$*),--no-deps) -r $<
+	touch $@
+
+# The DAG of deploy/airflow, read and run by Airflow, which wants an environment to itself.
+test-airflow: dev .venv-airflow/.env
+	SYNTH_AIRFLOW=$(abspath $(BIN)/python) .venv-airflow/bin/python -m pytest tests/airflow
+
+.venv-airflow/.env: requirements/airflow.txt
+	$(PYTHON) -m venv .venv-airflow
+	.venv-airflow/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $<
 	touch $@
 
 check: dev

@@ -19,6 +19,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from synth import __version__
 from synth.config import Config
 from synth.figures import Step
+from synth.objects import is_url
 from synth.schemas import DATASET, SCORED_PAIRS
 from synth.visible import one_line
 
@@ -91,8 +92,8 @@ def _source(dataset: str | None, config: str | None, revision: str | None) -> st
 
 
 def public_name(path: str) -> str:
-    """Return a model's or dataset's name; of a path outside the working folder, its last part only."""
-    return Path(path).name if path.startswith(("/", "~", "..")) else path
+    """Return a model's or dataset's name; of a path outside the working folder or in a store, its last part only."""
+    return Path(path).name if path.startswith(("/", "~", "..")) or is_url(path) else path
 
 
 def card(
