@@ -228,7 +228,7 @@ def export(
         if value is not None and option not in form.OPTIONS:
             raise ConfigError(f"--{option}: format {name!r} does not take it", fix="leave it out")
     fixed = config.negatives.per_query if getattr(form, "FIXED", False) else 1
-    options = Options(negatives or fixed, "{query}" if query is None else query, scores)
+    options = Options(fixed if negatives is None else negatives, "{query}" if query is None else query, scores)
     dataset = earlier.whole(config.folder) or pipeline.build(config).publish
     return exporting.export(config.folder, dataset, name, out, options, tasks)
 

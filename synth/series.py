@@ -277,7 +277,7 @@ def _describe(
         for (name, found), one in zip(told.items(), said, strict=True)
     ]
     steps = [Step(**step) for step in said[-1]["funnel"]]
-    page = card.card(card.facts(config), figures, steps, samples)
+    page = card.card(card.facts(config), figures, steps, samples, card.content_of(folder))
     (folder / "README.md").write_text(page, encoding="utf-8")
     stats = {**figures, "funnel": [asdict(step) for step in steps]}
     text = json.dumps(stats, indent=1, sort_keys=True, ensure_ascii=False)
