@@ -39,12 +39,12 @@ _CONFIG: Mapping[str, Any] = {
     },
     "legend": {
         "orient": "top", "direction": "horizontal", "title": None, "labelColor": COLOURS["ink"], "labelFontSize": 12,
-        "symbolType": "square", "symbolSize": 90, "symbolStrokeWidth": 0, "columnPadding": 14, "offset": 8, "labelLimit": 300,
+        "symbolType": "square", "symbolSize": 90, "symbolStrokeWidth": 0, "columnPadding": 26, "symbolOpacity": 1, "offset": 8, "labelLimit": 300,
     },
     "text": {"fontSize": 12, "color": COLOURS["ink"]},
     "bar": {"color": COLOURS["kept"]},
     "rule": {"color": COLOURS["mark"]},
-    "tick": {"color": COLOURS["mark"], "thickness": 3},
+    "tick": {"color": COLOURS["mark"], "thickness": 3, "opacity": 1},
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """What a section of the report is made of: a chart says in a sentence what is seen, and has its numbers in a table."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from synth.report.draw import Spec
@@ -11,14 +12,20 @@ class Table:
     head: tuple[str, ...]
     rows: Sequence[tuple[str | int | float, ...]]
 
+    @property
+    def numeric(self) -> list[bool]:
+        """Whether each column has numbers, shares or times: those stand at the right."""
+        columns = zip(*self.rows, strict=True) if self.rows else [[""]] * len(self.head)
+        return [at > 0 and all(map(_is_number, column)) for at, column in enumerate(columns)]
+
 
 @dataclass(frozen=True)
 class Figure:
     title: str
     text: str
     """What is seen, in a sentence or two: read out in the chart's place, too."""
-    spec: Spec | None
-    """Null: the table alone says it, and is open."""
+    spec: Callable[..., Spec] | None
+    """Returns the chart, given its `width`; null where the table alone says it, and is open."""
     table: Table
     wide: bool = False
     """Whether it takes the whole width of the page."""
@@ -32,6 +39,12 @@ class Section:
     """For the navigation: a word."""
     lead: str = ""
     figures: list[Figure] = field(default_factory=list)
+    flows: bool = False
+    """Whether its figures flow down two columns, since their heights differ much; else they stand in rows."""
+
+
+def _is_number(value: str | int | float) -> bool:
+    return not isinstance(value, str) or bool(re.match(r"[<>]? ?\d[\d,.]*( %| s| min| h|$)", value))
 
 
 def percent(part: float, whole: float = 1.0) -> str:
@@ -47,6 +60,11 @@ def percent(part: float, whole: float = 1.0) -> str:
 def several(number: int, one: str, many: str = "") -> str:
     """Write a number with its noun: 1 row, 2 rows."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def rate(number: float) -> str:
+    """Write a rate with three digits that count: 0.125, 4.21, 133, 97,420."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ markup). The page's own policy allows its one script and its one style sheet, by
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from markupsafe import Markup
 from synth import __version__, card
 from synth.report import draw
 from synth.report.counts import ACCEPTED
-from synth.report.figure import Figure, duration, percent, several
+from synth.report.figure import Figure, Section, duration, percent, several
 from synth.report.samples import Pack, shortened
 from synth.report.sections import called, sections
 from synth.report.seen import Seen
@@ -36,7 +37,7 @@ def render(seen: Seen, pack: Pack) -> str:
     template = environment.from_string(_read("report.html.j2"))
     return template.render(
         head=_head(seen),
-        sections=[(section, [(figure, *_drawn(figure)) for figure in section.figures]) for section in sections(seen)],
+        sections=[(section, [(figure, *_drawn(figure)) for figure in _laid_out(section)]) for section in sections(seen)],
         style=Markup(style),
         script=Markup(script),
         policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'",
@@ -59,10 +60,18 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
+def _laid_out(section: Section) -> list[Figure]:
+    """Let one chart of an odd number take the whole width, so that no hole is left in rows of two."""
+    halves = [figure for figure in section.figures if not figure.wide]
+    spare = [figure for figure in halves[::2] if figure.spec] if len(halves) % 2 and not section.flows else []
+    return [replace(figure, wide=True) if spare and figure is spare[-1] else figure for figure in section.figures]
+
+
 def _drawn(figure: Figure) -> tuple[Markup, Markup]:
     if figure.spec is None:
         return Markup(""), Markup("")
-    return Markup(draw.svg(figure.spec, WIDE if figure.wide else HALF)), Markup(draw.svg(figure.spec, NARROW))
+    wide = WIDE if figure.wide else HALF
+    return Markup(draw.svg(figure.spec(width=wide), wide)), Markup(draw.svg(figure.spec(width=NARROW), NARROW))
 
 
 def _number(value: str | int | float) -> str:

@@ -2,23 +2,27 @@
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
+from itertools import product
 
 from synth import languages
 from synth.errors import ConfigError
 from synth.figures import quantiles
 from synth.report import charts, wanted
 from synth.report.counts import ACCEPTED, BINS, FACETS, LOW, OTHER, RANKS
-from synth.report.figure import Figure, Section, Table, duration, percent, several
+from synth.report.figure import Figure, Section, Table, duration, percent, rate, several
 from synth.report.reasons import meaning
 from synth.report.seen import OVER, Seen
-from synth.report.wanted import PLANNED, TARGET, Wanted
+from synth.report.wanted import PLANNED, TARGET, WEIGHT, Wanted
 from synth.visible import one_line
 
-_FATES = {ACCEPTED: "accepted", LOW: "rejected: low_cosine", OTHER: "out for another reason"}
-_FATE_COLOURS = {"accepted": "kept", "rejected: low_cosine": "rejected", "out for another reason": "other"}
+_FATES = {ACCEPTED: "accepted", LOW: "low_cosine", OTHER: "other reasons"}
+_FATE_COLOURS = {"accepted": "kept", "low_cosine": "rejected", "other reasons": "other"}
 _MOST = 16
 """Bars of a chart: of more names, the last one stands for all the others."""
-_WANTED = {TARGET: "target", "weight": "weight", PLANNED: "share of planned rows"}
+_PLURAL = {"language": "Languages", "type": "Types", "difficulty": "Difficulties", "length": "Lengths"}
+_ROWS_OF_MAP = 24
+_WANTED = {TARGET: "targets", WEIGHT: "weights", PLANNED: "planned rows"}
 
 
 def sections(seen: Seen) -> list[Section]:
@@ -51,7 +55,7 @@ def funnel(seen: Seen) -> Section:
             [(s.stage, s.rows_in, sum(s.rejected.values()), sum(s.failed.values()), s.rows_out) for s in steps],
         )
         text = f"{several(account.planned, 'row')} planned, {account.written:,} written: {percent(account.written, account.planned)}."
-        figures.append(Figure("From planned to written", text, charts.funnel(rows), table, wide=not reasons))
+        figures.append(Figure("From planned to written", text, partial(charts.funnel, rows), table, wide=not reasons))
     if reasons:
         first = reasons[0]
         text = f"The most frequent is {first[0]}, of {several(first[3], 'row')}"
@@ -65,7 +69,7 @@ def funnel(seen: Seen) -> Section:
             ("reason", "stage", "rows", "of planned", "what it is"),
             [(reason, stage, number, percent(number, account.planned), meaning(reason)) for reason, stage, _, number in reasons],
         )
-        figures.append(Figure("Why rows are out", text, charts.bars(bars, colours), table))
+        figures.append(Figure("Why rows are out", text, partial(charts.bars, bars, colours), table))
     return Section("funnel", "What became of the rows", "Funnel", _before(seen), figures)
 
 
@@ -88,21 +92,25 @@ def mix(seen: Seen) -> Section | None:
     if len(counts.tasks) > 1:
         found = {task: (counts.total(task=task), counts.total(task=task, fate=ACCEPTED)) for task in counts.tasks}
         figures.append(_shares("Tasks", found, wanted.of_tasks(seen.config, counts)))
-    for name in FACETS:
-        for task in counts.tasks:
-            rows: dict[str, tuple[int, int]] = {}
-            for (dimension, of_task, value, came), number in counts.facets.items():
-                if (dimension, of_task) == (name, task):
-                    all_, accepted = rows.get(value, (0, 0))
-                    rows[value] = (all_ + number, accepted + (number if came == ACCEPTED else 0))
-            asked = wanted.of(seen.config, counts, task, name)
-            values = {value for value, (_, accepted) in rows.items() if accepted} | set(asked.shares)
-            of = f" of {task}" if len(counts.tasks) > 1 else ""
-            if len(values) == 1 and rows:
-                same.append(f"All accepted rows{of} have the {name} {values.pop()}.")
-            elif values and any(accepted for _, accepted in rows.values()):
-                plural = {"language": "Languages", "type": "Types", "difficulty": "Difficulties", "length": "Lengths"}[name]
-                figures.append(_shares(plural + of, rows, asked, language=name == "language"))
+    for task, name in product(counts.tasks, FACETS):
+        rows: dict[str, tuple[int, int]] = {}
+        for (dimension, of_task, value, came), number in counts.facets.items():
+            if (dimension, of_task) == (name, task):
+                all_, accepted = rows.get(value, (0, 0))
+                rows[value] = (all_ + number, accepted + (number if came == ACCEPTED else 0))
+        if not any(accepted for _, accepted in rows.values()):
+            continue
+        asked = wanted.of(seen.config, counts, task, name)
+        values = {value for value, (_, accepted) in rows.items() if accepted} | set(asked.shares)
+        of = f" of {task}" if len(counts.tasks) > 1 else ""
+        if len(values) == 1:
+            value = values.pop()
+            same.append(f"All accepted rows{of} have the {name} {called(value) if name == 'language' else value}.")
+            continue
+        drawn = seen.config.tasks[task].choose
+        more = {None: " The model chooses among all.", 1: ""}.get(drawn, f" The model chooses among {drawn} that are drawn.")
+        more = more if name in ("type", "difficulty") and asked.kind != TARGET else ""
+        figures.append(_shares(_PLURAL[name] + of, rows, asked, more, language=name == "language"))
     cells = seen.stats.get("targets")
     lead = ""
     if cells:
@@ -113,20 +121,20 @@ def mix(seen: Seen) -> Section | None:
         )
         figures.append(_cells(cells["cells"], len(short)))
     lead += " ".join(same)
-    return Section("mix", "Shares against what was asked for", "Mix", lead, figures) if figures or lead else None
+    return Section("mix", "Shares against what was asked for", "Mix", lead, figures, flows=True) if figures or lead else None
 
 
 def _cells(cells: list[dict[str, object]], short: int) -> Figure:
-    head = ("target", "rows asked for", "planned", "accepted", "kept", "why short")
+    head = ("target", "rows asked for", "planned", "accepted", "kept", *(["why short"] if short else []))
     rows = [
-        tuple(cell.get(name, "") for name in ("cell", "target", "planned", "accepted", "kept", "short_because"))
+        tuple(cell.get(name, "") for name in ("cell", "target", "planned", "accepted", "kept", "short_because")[: len(head)])
         for cell in sorted(cells, key=lambda cell: (int(str(cell["kept"])) - int(str(cell["target"])), str(cell["cell"])))
     ]
     text = f"{several(short, 'target')} short of rows." if short else "None is short of rows."
     return Figure("Targets", text, None, Table(head, rows[:200]), wide=True)  # type: ignore[arg-type]
 
 
-def _shares(title: str, rows: dict[str, tuple[int, int]], asked: Wanted, *, language: bool = False) -> Figure:
+def _shares(title: str, rows: dict[str, tuple[int, int]], asked: Wanted, more: str = "", *, language: bool = False) -> Figure:
     """`rows` are, by name, all rows and accepted ones."""
     total = sum(accepted for _, accepted in rows.values())
     names = sorted({*rows, *asked.shares}, key=lambda name: (-rows.get(name, (0, 0))[1], -asked.shares.get(name, 0.0), name))
@@ -144,13 +152,14 @@ def _shares(title: str, rows: dict[str, tuple[int, int]], asked: Wanted, *, lang
     text = f"Of {several(total, 'accepted row')}."
     if asked.shares:
         off = sum(abs(rows.get(name, (0, 0))[1] / (total or 1) - asked.shares.get(name, 0.0)) for name in names) / 2
-        text = f"Of {several(total, 'accepted row')}; {percent(off)} would have to change to match the {label}."
+        match = f"{percent(off)} would have to change to match the {label}" if off >= 0.005 else f"just as the {label}"
+        text = f"Of {several(total, 'accepted row')}; {match}."
     head = ("name", "rows", "accepted", "share", *([label] if label else []))
     table = [
         (called(name) if language else name, all_, accepted, percent(accepted, total), *([percent(share or 0.0)] if label else []))
         for name, all_, accepted, share in wide
     ]
-    return Figure(title, text, charts.shares(bars, label), Table(head, table))
+    return Figure(title, text + more, partial(charts.shares, bars, label), Table(head, table))
 
 
 def called(code: str) -> str:
@@ -164,22 +173,34 @@ def called(code: str) -> str:
 def languages_and_tasks(seen: Seen) -> Section | None:
     counts = seen.counts
     codes = sorted({language for _, language, _ in counts.fates}, key=lambda code: (-counts.total(language=code, fate=ACCEPTED), code))
-    if len(codes) * len(counts.tasks) < 3:
+    if len(codes) * len(counts.tasks) < 2:
         return None
-    rows, table = [], []
+    rows: list[dict[str, str | int]] = []
+    table: list[tuple[str, str, int, int, str]] = []
     for code in codes:
         for task in counts.tasks:
             planned, accepted = counts.total(task=task, language=code), counts.total(task=task, language=code, fate=ACCEPTED)
-            if code in codes[:24]:
-                rows.append({"language": called(code), "task": task, "rows": accepted, "label": f"{accepted:,}" if planned else "–"})
+            rows.append({"language": called(code), "task": task, "rows": accepted, "label": f"{accepted:,}" if planned else "–"})
             if planned:
                 table.append((called(code), task, planned, accepted, percent(accepted, planned)))
-    best = max(table, key=lambda row: row[3])
-    text = f"Accepted rows; – where none was planned. The most are {best[0]} {best[1]}: {best[3]:,} of {best[2]:,} planned."
-    if len(codes) > 24:
-        text += f" The chart has the first 24 of {len(codes)} languages, the table all."
-    figure = Figure("Accepted rows", text, charts.heat(rows), Table(("language", "task", "planned", "accepted", "of planned"), table), wide=True)
-    return Section("languages", "Languages and tasks", "Languages", "", [figure])
+    table_ = Table(("language", "task", "planned", "accepted", "of planned"), table)
+    if len(codes) > 1 and len(counts.tasks) > 1:
+        best = max(table, key=lambda row: row[3])
+        text = f"– where none was planned. The most are {best[0]} {best[1]}: {best[3]:,} of {best[2]:,} planned."
+        shown = rows[: _ROWS_OF_MAP * len(counts.tasks)]
+        if len(shown) < len(rows):
+            text += f" The map has the first {_ROWS_OF_MAP} of {len(codes)} languages, the table all."
+        figure = Figure("Accepted rows", text, partial(charts.heat, shown), table_, wide=True)
+        return Section("languages", "Languages and tasks", "Languages", "", [figure])
+    name = 0 if len(codes) > 1 else 1
+    bars = [
+        {"name": row[name], "number": row[3] / row[2], "label": f"{row[4]}, {row[3]:,} of {row[2]:,}", "kind": "accepted"}
+        for row in table[:_MOST]
+    ]
+    text = f"Of the rows planned for each {'task' if name else 'language'}."
+    figure = Figure("How many are accepted", text, partial(charts.bars, bars, {"accepted": "kept"}), table_, wide=True)
+    title = "Tasks" if name else "Languages"
+    return Section("languages", title, title, "", [figure])
 
 
 def similarity(seen: Seen) -> Section | None:
@@ -193,7 +214,7 @@ def similarity(seen: Seen) -> Section | None:
             low = sum(number for (kind, _), number in bins.items() if kind == _FATES[LOW])
             text = f"{several(sum(bins.values()), 'row')} that rules for texts let through. "
             text += f"{low:,} below the threshold of {cutoff:.3f}." if cutoff is not None else "There is no threshold."
-            spec = charts.histogram(bins, _used(_FATE_COLOURS, bins), "cosine of query and positive", marks)
+            spec = partial(charts.histogram, bins, _used(_FATE_COLOURS, bins), "cosine of query and positive", marks)
             figures.append(Figure(f"Cosine of query and positive{of}", text, spec, _binned(bins)))
         ranks = {(_FATES[fate], at): number for (name, fate, at), number in counts.ranks.items() if name == task}
         if ranks:
@@ -206,18 +227,16 @@ def similarity(seen: Seen) -> Section | None:
 
 def _ranks(seen: Seen, task: str, of: str, ranks: dict[tuple[str, int], int]) -> Figure:
     names = [f"{a}" if a == b else f"{a}+" if b is None else f"{a}–{b}" for a, b in RANKS]
-    last = max(at for _, at in ranks)
-    rows = [
-        {"range": names[at], "kind": kind, "rows": ranks.get((kind, at), 0)} for at in range(last + 1) for kind in _FATE_COLOURS
-    ]
+    last, colours = max(at for _, at in ranks), _used(_FATE_COLOURS, ranks)
+    rows = [{"range": names[at], "kind": kind, "rows": ranks.get((kind, at), 0)} for at in range(last + 1) for kind in colours]
     total, first = sum(ranks.values()), sum(number for (_, at), number in ranks.items() if at == 0)
     most = seen.config.score_of(task).max_rank
     text = f"For {percent(first, total)} of {several(total, 'query', 'queries')}, no other passage is nearer than its own. "
     text += f"A rank over {most:,} is rejected as not_first." if most else "No rank is rejected."
     table = Table(
-        ("rank", *_FATE_COLOURS), [(names[at], *(ranks.get((kind, at), 0) for kind in _FATE_COLOURS)) for at in range(last + 1)]
+        ("rank", *colours), [(names[at], *(ranks.get((kind, at), 0) for kind in colours)) for at in range(last + 1)]
     )
-    spec = charts.columns(rows, _used(_FATE_COLOURS, ranks), "rank of the positive among all passages")
+    spec = partial(charts.columns, rows, colours, "rank of the positive among all passages")
     return Figure(f"Rank of the positive{of}", text, spec, table)
 
 
@@ -250,7 +269,7 @@ def lengths(seen: Seen) -> Section | None:
         text = f"Half of them have {said['p25']:,} to {said['p75']:,} characters; the median is {said['p50']:,}, the longest {said['max']:,}."
         table = Table(("quantile", "characters"), [(key, value) for key, value in said.items()])
         plural = {"query": "Queries", "positive": "Positives"}[name]
-        figures.append(Figure(plural, text, charts.columns(rows, {"accepted": "kept"}, f"characters, in steps of {width:,}"), table))
+        figures.append(Figure(plural, text, partial(charts.columns, rows, {"accepted": "kept"}, f"characters, in steps of {width:,}"), table))
     return Section("lengths", "How long the texts are", "Lengths", "Of accepted rows, in characters.", figures) if figures else None
 
 
@@ -279,7 +298,7 @@ def duplicates(seen: Seen) -> Section | None:
         {"name": f"{name} rows", "number": number, "label": f"{number:,}, lost {gone:,}", "kind": "groups"} for name, number, gone in rows
     ]
     text = f"{several(groups, 'group')} of two and more; all but the best of each are out: {several(lost, 'row')}."
-    figures = [Figure("Size of the groups", text, charts.bars(bars, {"groups": "kept"}), Table(("rows in the group", "groups", "rows lost"), rows))]
+    figures = [Figure("Size of the groups", text, partial(charts.bars, bars, {"groups": "kept"}), Table(("rows in the group", "groups", "rows lost"), rows))]
     largest = [
         (one_line(counts.kept[name], 160) if name in counts.kept else "(published by an earlier run)", number)
         for name, number in counts.groups.items()
@@ -298,17 +317,17 @@ def negatives(seen: Seen) -> Section | None:
         return Section("negatives", "Hard negatives", "Negatives", "No row has negatives.")
     rows = [{"range": f"{number}", "kind": "rows", "rows": counts.negatives[number]} for number in range(max(counts.negatives) + 1)]
     few = sum(rows for number, rows in counts.negatives.items() if number < wanted_number)
-    text = f"{total / sum(counts.negatives.values()):.1f} on average; {wanted_number:,} were asked for, and {several(few, 'row has', 'rows have')} fewer."
+    text = f"{total / sum(counts.negatives.values()):.1f} on average; {wanted_number:,} were asked for, and {several(few, 'row has', 'rows have') if few else 'no row has'} fewer."
     table = Table(("negatives", "rows"), sorted(counts.negatives.items()))
     if max(counts.negatives) <= 30:
-        figures.append(Figure("Negatives of a row", text, charts.columns(rows, {"rows": "kept"}, "negatives"), table))
+        figures.append(Figure("Negatives of a row", text, partial(charts.columns, rows, {"rows": "kept"}, "negatives"), table))
     bins = {key: number for key, number in counts.negative_cosines.items()}
     colours = _used({"mined": "kept", "written": "other"}, bins)
-    figures.append(Figure("Cosine of query and negatives", f"{several(total, 'negative')}.", charts.histogram(bins, colours, "cosine of query and negative"), _binned(bins)))
+    figures.append(Figure("Cosine of query and negatives", f"{several(total, 'negative')}.", partial(charts.histogram, bins, colours, "cosine of query and negative"), _binned(bins)))
     margins = {("rows", at): number for at, number in counts.margins.items()}
     nearer = sum(number for at, number in counts.margins.items() if at >= 0)
     text = f"The cosine of the positive less that of the hardest negative: of {percent(nearer, sum(margins.values()))} of the rows, the positive is the nearer one."
-    figures.append(Figure("How much nearer the positive is", text, charts.histogram(margins, {"rows": "kept"}, "difference of cosines", [(0.0, "equal")]), _binned(margins)))
+    figures.append(Figure("How much nearer the positive is", text, partial(charts.histogram, margins, {"rows": "kept"}, "difference of cosines", [(0.0, "equal")]), _binned(margins)))
     return Section("negatives", "Hard negatives", "Negatives", "Of accepted rows.", figures)
 
 
@@ -323,20 +342,18 @@ def throughput(seen: Seen) -> Section | None:
         values = [(one.start, one.end, getattr(one, field)) for one in seen.pace]
         if any(value for _, _, value in values):
             rows = [{"start": start, "end": end, "rate": value} for start, end, value in values]
-            in_hours = seen.pace[-1].end >= 1
-            if not in_hours:
-                rows = [{"start": row["start"] * 60, "end": row["end"] * 60, "rate": row["rate"]} for row in rows]
+            unit_, seconds = next((u, n) for u, n in (("hours", 3600), ("minutes", 60), ("seconds", 1)) if values[-1][1] * 3600 >= 2 * n or n == 1)
+            rows = [{"start": start * 3600 / seconds, "end": end * 3600 / seconds, "rate": value} for start, end, value in values]
             table = Table(
-                (f"{'hours' if in_hours else 'minutes'} of generating", unit), [(f"{row['start']:.2f} to {row['end']:.2f}", round(row["rate"], 1)) for row in rows]
+                (f"{unit_} of generating", unit), [(f"{row['start']:.2f} to {row['end']:.2f}", round(row["rate"], 1)) for row in rows]
             )
-            whole = sum(row["rate"] * (row["end"] - row["start"]) for row in rows) / (rows[-1]["end"] - rows[0]["start"])
-            text = f"{whole:,.1f} {unit} on average."
-            figures.append(Figure(f"{title} {unit}", text, charts.line(rows, f"{'hours' if in_hours else 'minutes'} of generating"), table))
+            text = f"{rate(sum(row['rate'] for row in rows) / len(rows))} {unit} on average."
+            figures.append(Figure(f"{title} {unit}", text, partial(charts.line, rows, f"{unit_} of generating"), table))
     whole = sum(spent.values())
     bars = [{"name": name, "number": seconds, "label": duration(seconds), "kind": "time"} for name, seconds in spent.items() if seconds >= whole / 500]
     table = Table(("stage", "time", "of all"), [(name, duration(seconds), percent(seconds, whole)) for name, seconds in spent.items()])
     longest = max(spent, key=lambda name: spent[name])
-    figures.append(Figure("Time by stage", f"{duration(whole)} in all, {percent(spent[longest], whole)} of it for {longest}.", charts.bars(bars, {"time": "kept"}), table))
+    figures.append(Figure("Time by stage", f"{duration(whole)} in all, {percent(spent[longest], whole)} of it for {longest}.", partial(charts.bars, bars, {"time": "kept"}), table))
     figures.append(Figure("Cost", "What the rows took. Rejected rows are paid for by the accepted ones.", None, _costs(seen)))
     lead = "" if seen.pace else "There is no course of time to show: it takes three shards, and their files' own times."
     return Section("time", "Time and cost", "Time", lead, figures)

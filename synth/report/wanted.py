@@ -15,7 +15,7 @@ _CONTROL = {"type": "types", "difficulty": "difficulties", "length": "lengths"}
 
 @dataclass(frozen=True)
 class Wanted:
-    """Shares by name, that add up to 1; none where nothing was asked for. `kind` says where they are from."""
+    """Shares by name, that add up to 1; none where nothing was asked for."""
 
     kind: str
     shares: Mapping[str, float]
@@ -40,7 +40,8 @@ def of(config: Config, counts: Counts, task: str, dimension: str) -> Wanted:
         return _normal(TARGET, targets)
     planned = Counter[str]()
     for (of_task, language, _), number in counts.fates.items():
-        planned[language] += number if of_task == task else 0
+        if of_task == task:
+            planned[language] += number
     return _languages(config, planned, task) if dimension == "language" else _drawn(config, planned, task, dimension)
 
 
@@ -66,4 +67,4 @@ def _drawn(config: Config, planned: Counter[str], task: str, dimension: str) -> 
 
 def _normal(kind: str, weights: Mapping[str, float]) -> Wanted:
     whole = sum(weights.values())
-    return Wanted(kind, {name: weight / whole for name, weight in weights.items()}) if whole else NOTHING
+    return Wanted(kind, {name: weight / whole for name, weight in weights.items() if weight}) if whole else NOTHING

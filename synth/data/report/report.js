@@ -84,7 +84,7 @@
     const node = make("li");
     node.id = `sample-${number}`;
     node.setAttribute("role", "option");
-    const query = make("span", row.query === undefined ? "q none" : "q", row.query === undefined ? "no query was written" : said(row.query).slice(0, 300));
+    const query = make("span", row.query === undefined ? "q none" : "q", row.query === undefined ? `no query${row.title === undefined ? "" : `: ${said(row.title)}`}` : said(row.query).slice(0, 300));
     query.dir = "auto";
     const meta = make("span", "meta");
     meta.append(make("span", `dot ${row.status}`, fate(row)), make("span", "", row.task), make("span", "", row.query_language));
@@ -154,7 +154,7 @@
   }
 
   function negative([number, score, kind, grade, relevance]) {
-    const node = make("div", "neg"), side = make("div", "score", score.toFixed(3)), bar = make("i"), body = make("div");
+    const node = make("div", "neg"), side = make("div", "score", score.toFixed(3).replace("-", "−")), bar = make("i"), body = make("div");
     bar.style.width = `${Math.max(2, Math.min(100, score * 100))}%`;
     side.append(bar);
     const words = text(said(number));
@@ -187,7 +187,7 @@
       ["target", row.cell], ["round", row.round > 1 ? row.round : undefined], ["duplicate of", row.cluster && row.cluster !== row.id ? row.cluster : undefined],
       ["title", said(row.title)], ["source", said(row.source)], ["document", row.document_id],
     ]));
-    if (row.negatives.length) side.append(...titled(`${row.negatives.length} ${row.negatives.length === 1 ? "negative" : "negatives"}, with their cosine to the query`, ...row.negatives.map(negative)));
+    if (row.negatives.length) side.append(...titled(row.negatives.length === 1 ? "1 negative, with its cosine to the query" : `${row.negatives.length} negatives, with their cosines to the query`, ...row.negatives.map(negative)));
     return side;
   }
 
