@@ -71,4 +71,4 @@ def read(run: Path) -> dict[str, dict[str, Any]]:
 
 def seconds(run: Path, stage: Stage) -> float:
     """Return the time that a stage has taken in all: of all rounds, and of sessions that were stopped."""
-    return sum(entry["seconds"] for entry in entries(run) if entry["fingerprint"] == stage.fingerprint)
+    return sum((float(entry["seconds"]) for entry in entries(run) if entry["fingerprint"] == stage.fingerprint), 0.0)

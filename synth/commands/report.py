@@ -11,7 +11,11 @@ from synth.commands import load, takes_config
 
 @click.command()
 @takes_config("So many documents, as in the run.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write.  [default: report.html in the run's folder]")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write.  [default: report.html in the run's folder]",
+)
 @click.option("--rows", type=click.IntRange(min=0), default=300, show_default=True, help="Rows to sample for reading.")
 def command(
     config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool, out: Path | None, rows: int

@@ -118,25 +118,36 @@ def _only(domain: Mapping[str, str]) -> Spec:
 
 
 def histogram(
-    bins: Mapping[tuple[str, int], int], colours: Mapping[str, str], title: str, marks: Sequence[tuple[float, str]] = (), *, width: int
+    bins: Mapping[tuple[str, int], int],
+    colours: Mapping[str, str],
+    title: str,
+    mark: tuple[float, str] | None = None,
+    *,
+    width: int,
 ) -> Spec:
-    """Stacked bars over bins of cosine: {(kind, bin): rows}; `marks` are thresholds with what to write beside them."""
+    """Stacked bars over bins of cosine: {(kind, bin): rows}; `mark` is a threshold, with what to write beside it."""
     each = max(1, -(-(max(at for _, at in bins) - min(at for _, at in bins) + 1) // 40))
     summed: dict[tuple[str, int], int] = {}
     for (kind, at), number in bins.items():
         summed[kind, at // each] = summed.get((kind, at // each), 0) + number
     order = {kind: number for number, kind in enumerate(colours)}
-    rows = [
-        {"kind": kind, "from": round(at * each / BINS, 4), "to": round((at + 1) * each / BINS, 4), "rows": number, "order": order[kind]}
+    rows: list[dict[str, Any]] = [
+        {
+            "kind": kind,
+            "from": round(at * each / BINS, 4),
+            "to": round((at + 1) * each / BINS, 4),
+            "rows": number,
+            "order": order[kind],
+        }
         for (kind, at), number in sorted(summed.items())
     ]
-    low = min([row["from"] for row in rows] + [value for value, _ in marks])
-    high = max([row["to"] for row in rows] + [value for value, _ in marks])
+    low = min([row["from"] for row in rows] + ([mark[0]] if mark else []))
+    high = max([row["to"] for row in rows] + ([mark[0]] if mark else []))
     scale = {"domain": [low, high], "nice": False, "zero": False}
     stacks: dict[float, int] = {}
     for row in rows:
         stacks[row["from"]] = stacks.get(row["from"], 0) + row["rows"]
-    top = max(stacks.values()) * (1.15 if marks else 1.02)  # room for what is written beside a mark
+    top = max(stacks.values()) * (1.15 if mark else 1.02)  # room for what is written beside a mark
     layers: list[Spec] = [
         {
             "data": _values(rows),
@@ -152,15 +163,21 @@ def histogram(
             },
         }
     ]  # fmt: skip
-    if marks:
-        found = [{"at": value, "label": label} for value, label in marks]
-        at = {"field": "at", "type": "quantitative", "scale": scale}
-        right = found[0]["at"] > (low + high) / 2
-        text = {"type": "text", "align": "right" if right else "left", "dx": -6 if right else 6, "baseline": "top", "dy": 2}
-        layers.append({"data": _values(found), "mark": {"type": "rule", "strokeWidth": 2, "strokeDash": [5, 3]}, "encoding": {"x": at}})
-        layers.append({"data": _values(found), "mark": {**text, "fontWeight": "bold", "color": COLOURS["mark"]},
-                       "encoding": {"x": at, "y": {"value": 0}, "text": {"field": "label"}}})  # fmt: skip
+    if mark:
+        layers += _mark(*mark, scale, left=mark[0] > (low + high) / 2)
     return {"height": 190, "layer": layers}
+
+
+def _mark(value: float, label: str, scale: Spec, *, left: bool) -> list[Spec]:
+    """Draw a threshold, with what it is beside it."""
+    data = _values([{"at": value, "label": label}])
+    at = {"field": "at", "type": "quantitative", "scale": scale}
+    text = {"type": "text", "align": "right" if left else "left", "dx": -6 if left else 6, "baseline": "top", "dy": 2}
+    return [
+        {"data": data, "mark": {"type": "rule", "strokeWidth": 2, "strokeDash": [5, 3]}, "encoding": {"x": at}},
+        {"data": data, "mark": {**text, "fontWeight": "bold", "color": COLOURS["mark"]},
+         "encoding": {"x": at, "y": {"value": 0}, "text": {"field": "label"}}},
+    ]  # fmt: skip
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -178,7 +195,7 @@ def columns(rows: Sequence[Row], colours: Mapping[str, str], title: str, *, widt
         "height": 190,
         "mark": {"type": "bar", "width": {"band": 0.8}},
         "encoding": {
-            "x": {**_names("range", ranges), "title": title, "axis": {"labelAngle": 0, "labelOverlap": True}},
+            "x": {**_names("range", ranges), "title": title, "axis": {"labelAngle": 0, "labelOverlap": True, "labelSeparation": 12}},
             "y": {"field": "rows", "type": "quantitative", "title": None, "stack": "zero",
                   "axis": {"tickCount": 4, "format": "~s", "tickMinStep": 1}},
             "order": {"field": "order"},
@@ -191,7 +208,12 @@ def heat(rows: Sequence[Row], *, width: int) -> Spec:
     """Accepted rows by language and task, darker where there are more: {language, task, rows, label}."""
     languages, tasks = (list(dict.fromkeys(row[name] for row in rows)) for name in ("language", "task"))
     top = max(row["rows"] for row in rows) or 1
-    strength = {"field": "rows", "type": "quantitative", "legend": None, "scale": {"type": "sqrt", "domain": [0, top], "range": [0.04, 0.5]}}
+    strength = {
+        "field": "rows",
+        "type": "quantitative",
+        "legend": None,
+        "scale": {"type": "sqrt", "domain": [0, top], "range": [0.04, 0.5]},
+    }
     axis = {"labelColor": COLOURS["ink"], "labelAngle": 0, "orient": "top", "labelLimit": 110}
     return {
         "data": _values(rows),

@@ -5,7 +5,6 @@ Memory: one shard, the counters (bounded by the number of different names, bins 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,7 +95,10 @@ class Counts:
         for name, lengths in self.characters.items():
             lengths.update(_counted(pc.utf8_length(accepted.column(name))))
         self._negatives(accepted)
-        sums = [pc.sum(rows.column(name)).as_py() or 0 for name in ("asked", "prompt_tokens", "cached_tokens", "output_tokens")]
+        sums = [
+            pc.sum(rows.column(name)).as_py() or 0
+            for name in ("asked", "prompt_tokens", "cached_tokens", "output_tokens")
+        ]
         self.parts.append(Part(rows.num_rows, accepted.num_rows, *sums))
         if self.groups:
             of = rows.filter(pc.is_in(rows.column("id"), pa.array(list(self.groups))))
@@ -136,6 +138,15 @@ class Counts:
             if all(value == of.get(name, value) for name, value in zip(names, key, strict=True))
         )
 
+    def facet(self, dimension: str, task: str) -> dict[str, tuple[int, int]]:
+        """Return, by value of a dimension, all rows of a task and accepted ones."""
+        found: dict[str, tuple[int, int]] = {}
+        for (of, of_task, value, came), number in self.facets.items():
+            if (of, of_task) == (dimension, task):
+                all_, accepted = found.get(value, (0, 0))
+                found[value] = (all_ + number, accepted + (number if came == ACCEPTED else 0))
+        return found
+
     @property
     def tasks(self) -> list[str]:
         return sorted({task for task, _, _ in self.fates})
@@ -157,7 +168,13 @@ def _bins(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 def _grouped(rows: pa.Table, *names: str) -> dict[Any, int]:
     counted = rows.select(list(names)).group_by(list(names)).aggregate([([], "count_all")])
-    return dict(zip(zip(*(counted.column(name).to_pylist() for name in names), strict=True), counted.column("count_all").to_pylist(), strict=True))
+    return dict(
+        zip(
+            zip(*(counted.column(name).to_pylist() for name in names), strict=True),
+            counted.column("count_all").to_pylist(),
+            strict=True,
+        )
+    )
 
 
 def _counted(values: pa.Array | pa.ChunkedArray) -> dict[int, int]:
@@ -168,14 +185,3 @@ def _counted(values: pa.Array | pa.ChunkedArray) -> dict[int, int]:
 def _unique(values: npt.NDArray[Any]) -> tuple[list[int], list[int]]:
     found, numbers = np.unique(values, return_counts=True)
     return found.tolist(), numbers.tolist()
-
-
-def ranges(number: int, counted: Mapping[int, int], ends: Iterable[int]) -> list[tuple[str, int]]:
-    """Sum a histogram {value: rows} up over ranges that end at `ends`: [("1", 5), ("2 to 3", 7), …, ("100 and more", 1)]."""
-    found, start = [], number
-    for end in ends:
-        rows = sum(n for value, n in counted.items() if start <= value <= end)
-        found.append((f"{start:,}" if start == end else f"{start:,}–{end:,}", rows))
-        start = end + 1
-    return [*found, (f"{start:,}+", sum(n for value, n in counted.items() if value >= start))]
-

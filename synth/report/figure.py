@@ -1,10 +1,16 @@
 """What a section of the report is made of: a chart says in a sentence what is seen, and has its numbers in a table."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from synth import languages
+from synth.errors import ConfigError
+from synth.report.counts import BINS
 from synth.report.draw import Spec
+
+MOST = 16
+"""Bars of a chart: more names than these are no longer read."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,30 @@ class Section:
     figures: list[Figure] = field(default_factory=list)
     flows: bool = False
     """Whether its figures flow down two columns, since their heights differ much; else they stand in rows."""
+
+
+def binned(bins: Mapping[tuple[str, int], int]) -> Table:
+    """Return a histogram {(kind, bin): number} of cosines as a table, a column a kind."""
+    kinds = list(dict.fromkeys(kind for kind, _ in sorted(bins)))
+    places = range(min(at for _, at in bins), max(at for _, at in bins) + 1)
+    rows: list[tuple[str | int, ...]] = [
+        (f"{at / BINS:.2f} to {(at + 1) / BINS:.2f}", *(bins.get((kind, at), 0) for kind in kinds)) for at in places
+    ]
+    return Table(("from, to", *kinds), rows)
+
+
+def used(colours: Mapping[str, str], bins: Iterable[tuple[str, int]]) -> dict[str, str]:
+    """Return the colours of the kinds that there are."""
+    kinds = {kind for kind, _ in bins}
+    return {kind: colour for kind, colour in colours.items() if kind in kinds}
+
+
+def language(code: str) -> str:
+    """Return the English name of a language; the code where it has none."""
+    try:
+        return languages.name(code) if code and code != languages.UNKNOWN else code or "none"
+    except ConfigError:
+        return code
 
 
 def _is_number(value: str | int | float) -> bool:

@@ -18,9 +18,9 @@ from markupsafe import Markup
 from synth import __version__, card
 from synth.report import draw
 from synth.report.counts import ACCEPTED
-from synth.report.figure import Figure, Section, duration, percent, several
+from synth.report.figure import Figure, Section, duration, language, percent, several
 from synth.report.samples import Pack, shortened
-from synth.report.sections import called, sections
+from synth.report.sections import sections
 from synth.report.seen import Seen
 
 _DATA = Path(__file__).parents[1] / "data" / "report"
@@ -37,7 +37,9 @@ def render(seen: Seen, pack: Pack) -> str:
     template = environment.from_string(_read("report.html.j2"))
     return template.render(
         head=_head(seen),
-        sections=[(section, [(figure, *_drawn(figure)) for figure in _laid_out(section)]) for section in sections(seen)],
+        sections=[
+            (section, [(figure, *_drawn(figure)) for figure in _laid_out(section)]) for section in sections(seen)
+        ],
         style=Markup(style),
         script=Markup(script),
         policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'",
@@ -83,10 +85,18 @@ def _head(seen: Seen) -> dict[str, Any]:
     documents, passages = (seen.stats["distinct"][name] for name in ("documents", "passages"))
     whole = sum(seen.seconds.values())
     numbers = [
-        ("rows written", f"{account.written:,}", f"of {account.planned:,} planned, {percent(account.written, account.planned)}"),
-        ("passages used", f"{passages:,}", f"of {several(documents, 'document')}"),
-        ("languages", f"{len(counts.languages):,}", _few([called(code) for code in counts.languages])),
-        ("tasks", f"{len(counts.tasks):,}", _few([task for task in counts.tasks if counts.total(task=task, fate=ACCEPTED)])),
+        (
+            "rows written",
+            f"{account.written:,}",
+            f"of {account.planned:,} planned, {percent(account.written, account.planned)}",
+        ),
+        ("passages used", f"{passages:,}", f"from {several(documents, 'document')}"),
+        ("languages", f"{len(counts.languages):,}", _few([language(code) for code in counts.languages])),
+        (
+            "tasks",
+            f"{len(counts.tasks):,}",
+            _few([task for task in counts.tasks if counts.total(task=task, fate=ACCEPTED)]),
+        ),
     ]
     if whole:
         rate = f"{seen.speed.rows_per_hour:,.0f} rows an hour" if seen.speed and seen.speed.rows_per_hour else ""

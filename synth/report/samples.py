@@ -58,7 +58,10 @@ class Sampler:
 
     def places(self) -> list[Place]:
         """Return the sample, what matters most first: accepted and other rows take turns, and so do kinds among each."""
-        turns = [_in_turn([self.kinds[kind] for kind in sorted(self.kinds) if kind[0] == accepted]) for accepted in (True, False)]
+        turns = [
+            _in_turn([self.kinds[kind] for kind in sorted(self.kinds) if kind[0] == accepted])
+            for accepted in (True, False)
+        ]
         found = list(_in_turn([list(places) for places in turns]))
         return found[: self.rows]
 
@@ -117,7 +120,9 @@ class Pack:
             for question in asked
         ]  # fmt: skip
         new = self.texts[known:]
-        size = sum(len(text.encode()) + 4 for text in new) + sum(len(str(value)) + len(name) + 6 for name, value in made.items())
+        size = sum(len(text.encode()) + 4 for text in new) + sum(
+            len(str(value)) + len(name) + 6 for name, value in made.items()
+        )
         if self.bytes + size > self.budget:
             del self.texts[known:]
             self._numbers = {text: at for text, at in self._numbers.items() if at < known}

@@ -26,7 +26,9 @@ NOTHING = Wanted("", {})
 
 def of_tasks(config: Config, counts: Counts) -> Wanted:
     if config.targets:
-        return _normal(TARGET, Counter({task: sum(c.rows for c in config.cells if c.task == task) for task in config.tasks}))
+        return _normal(
+            TARGET, Counter({task: sum(c.rows for c in config.cells if c.task == task) for task in config.tasks})
+        )
     return _normal(PLANNED, Counter({task: counts.total(task=task) for task in counts.tasks}))
 
 
@@ -48,7 +50,7 @@ def of(config: Config, counts: Counts, task: str, dimension: str) -> Wanted:
 def _languages(config: Config, planned: Counter[str], task: str) -> Wanted:
     settings, shape = config.tasks[task], plugins.load("tasks", task).SHAPE
     if settings.query_languages and settings.cross_lingual is None and not shape.translates:
-        return _normal(WEIGHT, Counter(settings.query_languages))  # type: ignore[arg-type]
+        return _normal(WEIGHT, settings.query_languages)
     return _normal(PLANNED, planned)
 
 
