@@ -21,7 +21,7 @@ Found = Mapping[str, tuple[int, int]]
 
 def section(seen: Seen) -> Section | None:
     counts, figures, same = seen.counts, list[Figure](), list[str]()
-    if len(counts.tasks) > 1:
+    if len(counts.tasks) > 1 and counts.total(fate=ACCEPTED):
         found: Found = {
             task: (counts.total(task=task), counts.total(task=task, fate=ACCEPTED)) for task in counts.tasks
         }
