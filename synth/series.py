@@ -93,16 +93,9 @@ def update(config: Config, display: Display, stop: Stop | None = None, *, prune:
         return _assemble(config, done, planned, added)
 
 
-def _settings(config: Config, done: Sequence[earlier.Earlier]) -> Config:
-    """Return the config of the release after those that are done."""
-    known = [*config.known, *(str(one.folder) for one in done)]
-    place = {"outputs": str(config.folder / earlier.RELEASES), "name": f"{len(done) + 1:04d}", "known": known}
-    return config.model_copy(update=place)
-
-
 def _release(config: Config, done: Sequence[earlier.Earlier]) -> Config:
     """Return the config of the next release, and make its folder."""
-    release = _settings(config, done)
+    release = earlier.release(config, done)
     with as_store_error(f"{release.folder}: cannot be made"):
         release.folder.mkdir(parents=True, exist_ok=True)
         for name in _SHARED:
@@ -116,7 +109,7 @@ def _is_same(config: Config, release: Config, done: Sequence[earlier.Earlier]) -
     """Whether the last release would be planned as it was: no file of the corpus and nothing of the plan has changed."""
     if not done or (release.folder / "run.yaml").exists():  # the release has been begun
         return False
-    return pipeline.build(_settings(config, done[:-1])).plan.fingerprint == done[-1].plan.fingerprint
+    return pipeline.build(earlier.release(config, done[:-1])).plan.fingerprint == done[-1].plan.fingerprint
 
 
 def _planned(release: Config, display: Display, stop: Stop | None) -> tuple[int, earlier.Ids]:

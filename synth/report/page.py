@@ -112,7 +112,7 @@ def _head(seen: Seen) -> dict[str, Any]:
     ]
     finished = datetime.fromtimestamp(seen.finished, UTC) if seen.finished else None
     return {
-        "name": seen.config.name,
+        "name": seen.name,
         "date": f"{finished.day} {finished:%B %Y, %H:%M} UTC" if finished else "",
         "numbers": numbers,
         "facts": [(name, shortened(text)) for name, text in said],

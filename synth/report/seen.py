@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth import accounts, pipeline, speed, store, timings
+from synth import accounts, earlier, pipeline, speed, store, timings
 from synth.accounts import Account
 from synth.config import Config
 from synth.figures import Step, funnel
@@ -26,6 +26,8 @@ OVER = "over_target"
 
 @dataclass(frozen=True)
 class Seen:
+    name: str
+    """What the report is of, as its title says."""
     config: Config
     pipeline: Pipeline
     run: Path
@@ -56,7 +58,11 @@ class Seen:
 
 
 def see(config: Config, rows: int) -> Seen:
-    """Look at a finished run, and choose so many rows. Raises StoreError when it is not finished, or damaged."""
+    """Look at a finished run, and choose so many rows; of a dataset that grows, at its newest release. Raises StoreError when
+    it is not finished, or damaged."""
+    name = config.name
+    if done := earlier.releases(config.folder):
+        name, config = f"{name}, release {len(done)}", earlier.release(config, done[:-1])
     built, run = pipeline.build(config), config.folder
     account = accounts.balanced(built, run)
     stats = json.loads((run / built.publish.folder / "stats.json").read_text(encoding="utf-8"))
@@ -69,7 +75,7 @@ def see(config: Config, rows: int) -> Seen:
     before, steps = _steps(built, run, account)
     ends = pace.finished(run, built.generate)
     return Seen(
-        config=config, pipeline=built, run=run, account=account, steps=steps, before=before, counts=counts,
+        name=name, config=config, pipeline=built, run=run, account=account, steps=steps, before=before, counts=counts,
         cutoffs=json.loads((run / built.cutoff.folder / "cutoff.json").read_text(encoding="utf-8")),
         pace=pace.over_time(pace.sessions(run, built.generate), ends, counts.parts),
         seconds={stage.name: timings.seconds(run, stage) for stage in built.stages},

@@ -16,10 +16,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from synth import accounts, pipeline, report, runs, store
+from synth import accounts, pipeline, report, runs, series, store
 from synth.cli import main
 from synth.config import Config
 from synth.errors import StoreError
+from synth.progress import shown
 from synth.publishing import contents
 from synth.report import page, seen
 from synth.report.page import embedded
@@ -93,7 +94,7 @@ def test_sections_and_figures(run: Config) -> None:
     assert found == {
         "funnel": ["From planned to written", "Why rows are out"],
         "mix": ["Tasks", "Languages of retrieval", "Types of retrieval", "Difficulties of retrieval", "Lengths of retrieval",
-                "Languages of sts", "Types of sts", "Difficulties of sts", "Lengths of sts", "Targets"],
+                "Types of sts", "Difficulties of sts", "Targets"],
         "languages": ["Accepted rows"],
         "similarity": ["Cosine of query and positive of retrieval", "Rank of the positive of retrieval",
                        "Cosine of query and positive of sts"],
@@ -226,6 +227,22 @@ def test_without_rows_or_a_journal(run: Config, tmp_path: Path) -> None:
     report.report(copy, rows=4)
     assert [row["asked"] for row in data((copy.folder / "report.html").read_text(encoding="utf-8"))["rows"]] == [[]] * 4
     assert not (copy.folder / "responses").exists()
+
+
+def test_a_dataset_that_grows_has_a_report_of_its_newest_release(tmp_path: Path) -> None:
+    corpus = {**toy.CONFIG["corpus"], "limit": 6}
+    for limit in (6, 9):
+        grown = toy.settings(tmp_path, targets=[], corpus={**corpus, "limit": limit}, tasks={"retrieval": {}})
+        with shown() as display:
+            series.update(grown, display)
+    written = report.report(grown)
+    html = (grown.folder / report.NAME).read_text(encoding="utf-8")
+    assert written.path == str(grown.folder / report.NAME)
+    assert "<h1>toy, release 2</h1>" in html
+
+    assert written.rows == 6
+    assert all(row["asked"] for row in data(html)["rows"])
+    assert contents.of(grown).items["report.html"].bytes == written.bytes
 
 
 def test_a_run_that_is_not_finished(tmp_path: Path) -> None:
