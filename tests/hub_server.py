@@ -7,6 +7,7 @@ Files that end in .parquet are large. Only the LFS way of upload is here, not xe
 """
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -14,10 +15,15 @@ import socket
 import struct
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+import huggingface_hub
+import huggingface_hub.constants
+import pytest
 
 TOKEN = "hf_a-token-of-the-tests"
 
@@ -76,6 +82,21 @@ class HubServer:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+@contextlib.contextmanager
+def instead(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """Have huggingface_hub speak to a server of its own instead of the Hub."""
+    with HubServer() as server:
+        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        for name, value in {
+            "HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_XET": True, "ENDPOINT": server.url, "HUGGINGFACE_CO_URL_TEMPLATE": template,
+        }.items():  # fmt: skip
+            monkeypatch.setattr(huggingface_hub.constants, name, value)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        huggingface_hub.close_session()
+        yield server
+        huggingface_hub.close_session()
 
 
 _PAGES = [

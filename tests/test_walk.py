@@ -178,33 +178,43 @@ def test_what_steering_says_of_a_round_is_so() -> None:
     assert "`rounds` rounds (12)" in said
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "tasks.md",
-        "steering.md",
-        "config.md",
-        "rows.md",
-        "prompts.md",
-        "encoders.md",
-        "updates.md",
-        "cluster.md",
-        "gpu.md",
-        "exports.md",
-        "publishing.md",
-    ],
-)
+ROOT = DOCS.parent
+PAGES = [
+    str(path.relative_to(ROOT)) for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *DOCS.rglob("*.md")])
+]
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_links_of_a_page_lead_somewhere(name: str) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", page(name)):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
         path, _, anchor = target.partition("#")
         if "://" in target:
             continue
-        file = (DOCS / path).resolve() if path else DOCS / name
+        file = (ROOT / name).parent / path if path else ROOT / name
         assert file.exists(), target
         if anchor:
-            assert anchor in [
-                slug(title) for title in re.findall(r"^#+ (.*)$", file.read_text("utf-8"), re.MULTILINE)
-            ], target
+            titles = re.findall(r"^#+ (.*)$", file.read_text("utf-8"), re.MULTILINE)
+            assert anchor in [slug(title) for title in titles], target
+
+
+NAMED = re.compile(r"^`[^`]+`:[^\n]*\n(?:[^\n`]+\n)*\n```.*?^```$", re.MULTILINE | re.DOTALL)
+"""A block that is a file of its own: it is written down and run where its page is."""
+
+
+def fragments(name: str) -> list[str]:
+    """YAML on a page that is a part of a config."""
+    text = NAMED.sub("", (ROOT / name).read_text(encoding="utf-8"))
+    return [
+        inner for kind, inner in FENCED.findall(text) if kind == "yaml" and not inner.startswith((" ", "# refused"))
+    ]
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name in PAGES for text in fragments(name)])
+def test_settings_on_a_page_are_valid(name: str, text: str) -> None:
+    found = yamls.loads(text.encode(), name)
+    assert isinstance(found, dict)
+    config.parse(config.Config, BASE | found, where="")
 
 
 def slug(title: str) -> str:

@@ -31,6 +31,7 @@ def stage(config: Config, after: Stage) -> Map:
         settings={
             "order": list(config.filters),
             **{name: settings.model_dump(mode="json") for name, settings in config.filters.items()},
+            **plugins.sources("filters", config.filters),
         },
         version=3,
         fn=partial(judge, filters=config.filters),

@@ -52,7 +52,7 @@ def stage(config: Config, after: Stage) -> Map:
         does="let the model write",
         after=(after,),
         writes=PAIRS,
-        settings={"engine": engine, "templates": hashes},
+        settings={"engine": engine, "templates": hashes, **plugins.sources("tasks", config.tasks)},
         open=partial(_open, config=config, written_by=written_by, hashes=hashes),
         gpus=config.engine.gpus,
         fn=generate,

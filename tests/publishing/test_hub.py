@@ -13,7 +13,7 @@ from synth.config import Config
 from synth.errors import ConfigError, RefusedError, StoreError, SynthError
 from synth.publishing import Outcome, contents
 from synth.publishing.hub import Hub
-from tests.hub_server import TOKEN, HubServer
+from tests.hub_server import TOKEN, HubServer, instead
 from tests.publishing import toy
 
 
@@ -30,16 +30,8 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    with HubServer() as server:
-        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-        for name, value in {
-            "HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_XET": True, "ENDPOINT": server.url, "HUGGINGFACE_CO_URL_TEMPLATE": template,
-        }.items():  # fmt: skip
-            monkeypatch.setattr(huggingface_hub.constants, name, value)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        huggingface_hub.close_session()
+    with instead(monkeypatch) as server:
         yield server
-        huggingface_hub.close_session()
 
 
 def publish(

@@ -1,10 +1,13 @@
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from synth import config, pipeline
+from synth.config import Config
 from synth.errors import SynthError
 from synth.filters import QUESTIONS, ROWS, TEXTS, length, refers
 from synth.settings import Strict
@@ -103,3 +106,25 @@ def test_rows_are_shown_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
         ("Otter schlafen Hand in Hand.", "de", 5, "negation"),
         ("spied", None),
     ]
+
+
+RULE = "from synth.settings import Strict\nSettings = Strict\ndef reject(rows, settings):\n    return [None] * rows.num_rows\n"
+
+
+def test_an_edited_rule_filters_again_and_asks_nothing_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = tmp_path / "shop" / "numbers.py"
+    file.parent.mkdir()
+    given = {
+        "name": "edited", "corpus": {"path": str(tmp_path / "docs.txt")}, "tasks": {"retrieval": {}},
+        "engine": {"kind": "scripted"}, "embedder": {"kind": "hashing"}, "filters": {"shop.numbers": {}},
+    }  # fmt: skip
+    (tmp_path / "docs.txt").write_text("Otters sleep holding hands.")
+    found = []
+    for text in (RULE, RULE + "# A word more.\n", RULE):
+        file.write_text(text)
+        found.append(pipeline.build(config.parse(Config, given, where="")))
+    first, edited, back = ((run.filter.fingerprint, run.generate.fingerprint) for run in found)
+    assert first == back
+    assert (first[0] == edited[0], first[1] == edited[1]) == (False, True)
+    assert found[0].filter.settings["sources"] == {"shop.numbers": "7f7f708cae35"}
