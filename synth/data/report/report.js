@@ -24,7 +24,7 @@
   const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
   const watcher = new IntersectionObserver((entries) => {
     for (const entry of entries) links.get(entry.target.id)?.classList.toggle("here", entry.isIntersecting);
-  }, { rootMargin: "-64px 0px -75% 0px" });
+  }, { rootMargin: "-112px 0px -75% 0px" });
   for (const section of document.querySelectorAll("main > section")) watcher.observe(section);
 
   if (!by("browser")) return;
