@@ -195,7 +195,7 @@ def columns(rows: Sequence[Row], colours: Mapping[str, str], title: str, *, widt
         "height": 190,
         "mark": {"type": "bar", "width": {"band": 0.8}},
         "encoding": {
-            "x": {**_names("range", ranges), "title": title, "axis": {"labelAngle": 0, "labelOverlap": True, "labelSeparation": 12}},
+            "x": {**_names("range", ranges), "title": title, "axis": {"labelAngle": 0, "labelOverlap": True, "labelSeparation": 7}},
             "y": {"field": "rows", "type": "quantitative", "title": None, "stack": "zero",
                   "axis": {"tickCount": 4, "format": "~s", "tickMinStep": 1}},
             "order": {"field": "order"},

@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 
 from synth.schemas import OK
 
-ACCEPTED, LOW = "accepted", "low_cosine"
+ACCEPTED, LOW, IRRELEVANT = "accepted", "low_cosine", "not_relevant"
 OTHER = "other"
-"""Rejected, and not for its cosine."""
+"""Out for another reason than the one that a chart is about."""
 FACETS = {"language": "query_language", "type": "type", "difficulty": "difficulty", "length": "length"}
 """Dimensions of targets, and the columns that have them."""
 BINS = 50
@@ -26,7 +26,7 @@ TOP_GROUPS = 10
 COLUMNS = (
     "id", "task", "query_language", "passage_language", "type", "difficulty", "length", "status", "reason", "detail", "query",
     "positive", "cosine", "rank", "negatives", "negative_scores", "negative_kinds", "asked", "prompt_tokens",
-    "cached_tokens", "output_tokens",
+    "cached_tokens", "output_tokens", "positive_rerank", "negative_reranks",
 )  # fmt: skip
 RANKS = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, None))
 
@@ -51,6 +51,8 @@ class Counts:
     """Rows by dimension, task, value (never empty), and ACCEPTED or OTHER."""
     cosines: Counter[tuple[str, str, int]] = field(default_factory=Counter)
     """Scored rows by task, fate (ACCEPTED, LOW or OTHER) and bin."""
+    relevances: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    """Rows that the reranker read, by task, fate (ACCEPTED, IRRELEVANT or OTHER) and bin."""
     ranks: Counter[tuple[str, str, int]] = field(default_factory=Counter)
     """Ranked rows by task, fate and number of the range in RANKS."""
     characters: dict[str, Counter[int]] = field(default_factory=lambda: {"query": Counter(), "positive": Counter()})
@@ -59,6 +61,8 @@ class Counts:
     """Accepted rows by number of negatives."""
     negative_cosines: Counter[tuple[str, int]] = field(default_factory=Counter)
     """Negatives of accepted rows by kind and bin."""
+    negative_relevances: Counter[int] = field(default_factory=Counter)
+    """Negatives of accepted rows that the reranker read, by bin."""
     margins: Counter[int] = field(default_factory=Counter)
     """Accepted rows by bin of the cosine of the positive less that of the hardest negative."""
     parts: list[Part] = field(default_factory=list)
@@ -85,8 +89,9 @@ class Counts:
         fate = pc.if_else(ok, ACCEPTED, rows.column("reason"))
         rows = rows.append_column("fate", fate)
         self.fates.update(_grouped(rows, "task", "query_language", "fate"))
-        short = pc.if_else(pc.is_in(fate, pa.array([ACCEPTED, LOW])), fate, OTHER)
-        rows = rows.append_column("short", short).append_column("came", pc.if_else(ok, ACCEPTED, OTHER))
+        for name, reason in (("short", LOW), ("read", IRRELEVANT)):
+            rows = rows.append_column(name, pc.if_else(pc.is_in(fate, pa.array([ACCEPTED, reason])), fate, OTHER))
+        rows = rows.append_column("came", pc.if_else(ok, ACCEPTED, OTHER))
         for name, column in FACETS.items():
             for (task, value, came), number in _grouped(rows, "task", column, "came").items():
                 if value:
@@ -105,9 +110,10 @@ class Counts:
             self.kept |= dict(zip(of.column("id").to_pylist(), of.column("query").to_pylist(), strict=True))
 
     def _scores(self, rows: pa.Table) -> None:
-        scored = rows.filter(rows.column("cosine").is_valid())
-        bins = pa.array(_bins(scored.column("cosine").to_numpy()))
-        self.cosines.update(_grouped(scored.append_column("bin", bins), "task", "short", "bin"))
+        for column, fate, into in (("cosine", "short", self.cosines), ("positive_rerank", "read", self.relevances)):
+            scored = rows.filter(rows.column(column).is_valid())
+            bins = pa.array(_bins(scored.column(column).to_numpy()))
+            into.update(_grouped(scored.append_column("bin", bins), "task", fate, "bin"))
         ranked = rows.filter(rows.column("rank").is_valid())
         last = np.array([end for _, end in RANKS[:-1]])
         place = pa.array(np.searchsorted(last, ranked.column("rank").to_numpy()))
@@ -122,6 +128,8 @@ class Counts:
             "kind": rows.column("negative_kinds").combine_chunks().flatten(), "bin": pa.array(_bins(scores)),
         })  # fmt: skip
         self.negative_cosines.update(_grouped(table, "kind", "bin"))
+        read = rows.column("negative_reranks").combine_chunks().flatten().drop_null()
+        self.negative_relevances.update(_counted(pa.array(_bins(read.to_numpy()))))
         has = number > 0
         if has.any():
             starts = (np.cumsum(number) - number)[has]

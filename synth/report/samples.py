@@ -54,7 +54,11 @@ class Sampler:
             kind = (status == OK, reason or "", task, language)
             new.setdefault(kind, []).append(Place(stable_seed("report", name), part, at))
         for kind, places in new.items():
-            self.kinds[kind] = heapq.nsmallest(self.rows, [*self.kinds.get(kind, []), *places])
+            kept = self.kinds.setdefault(kind, [])
+            if len(kept) == self.rows:  # of many shards, hardly one has a row that is among the lowest of all
+                places = [place for place in places if place < kept[-1]] if kept else []
+            if places:
+                self.kinds[kind] = heapq.nsmallest(self.rows, [*kept, *places])
 
     def places(self) -> list[Place]:
         """Return the sample, what matters most first: accepted and other rows take turns, and so do kinds among each."""

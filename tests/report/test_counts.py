@@ -5,12 +5,13 @@ from synth.report.counts import COLUMNS, Counts, Part
 from tests.rows import mined
 
 ROWS = [
-    mined(query="how do otters sleep", cosine=0.61, rank=1, asked=2, prompt_tokens=100, cached_tokens=40, output_tokens=9),
+    mined(query="how do otters sleep", cosine=0.61, rank=1, asked=2, prompt_tokens=100, cached_tokens=40, output_tokens=9,
+          positive_rerank=0.93, negative_reranks=[0.05]),
     mined(query="otters", cosine=0.3, rank=4, type="keywords", query_language="de", negatives=["a", "b"], negative_ids=["", "p"],
           negative_scores=[0.2, 0.45], negative_kinds=["written", "mined"], negative_similarities=[1.0, None],
           negative_reranks=[None, None], asked=2),
     mined(query="what", cosine=0.1, rank=120, status="rejected", reason="low_cosine", detail="0.100 < 0.450"),
-    mined(query="how do otters sleep?", cosine=0.6, rank=2, status="rejected", reason="duplicate"),
+    mined(query="how do otters sleep?", cosine=0.6, rank=2, status="rejected", reason="not_relevant", positive_rerank=0.02),
     mined(query="", cosine=None, rank=None, type="", difficulty="", status="failed", reason="refused"),
     mined(query="a text", task="sts", cosine=1.0, rank=None, length="", status="rejected", reason="copied"),
 ]  # fmt: skip
@@ -26,7 +27,7 @@ def test_each_row_is_counted_once_by_what_became_of_it() -> None:
     counts.add(table(*ROWS[3:]))
     assert counts.fates == {
         ("retrieval", "en", "accepted"): 1, ("retrieval", "de", "accepted"): 1, ("retrieval", "en", "low_cosine"): 1,
-        ("retrieval", "en", "duplicate"): 1, ("retrieval", "en", "refused"): 1, ("sts", "en", "copied"): 1,
+        ("retrieval", "en", "not_relevant"): 1, ("retrieval", "en", "refused"): 1, ("sts", "en", "copied"): 1,
     }  # fmt: skip
     assert counts.parts == [Part(3, 2, 4, 100, 40, 9), Part(3, 0, 0, 0, 0, 0)]
     assert (counts.tasks, counts.languages) == (["retrieval", "sts"], ["de", "en"])
@@ -58,7 +59,9 @@ def test_cosines_ranks_lengths_and_negatives() -> None:
         ("retrieval", "other", 1): 1,
     }  # fmt: skip
     assert counts.characters == {"query": {19: 1, 6: 1}, "positive": {27: 2}}
+    assert counts.relevances == {("retrieval", "accepted", 46): 1, ("retrieval", "not_relevant", 1): 1}
     assert counts.negatives == {1: 1, 2: 1}
+    assert counts.negative_relevances == {2: 1}
     assert counts.negative_cosines == {("mined", 25): 1, ("written", 10): 1, ("mined", 22): 1}
     assert counts.margins == {5: 1, -8: 1}  # 0.61 - 0.5 and 0.3 - 0.45
 

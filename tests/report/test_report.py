@@ -11,12 +11,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 import yaml
 from click.testing import CliRunner
 
-from synth import accounts, pipeline, report, runs, series, store
+from bench.report import multiply
+from synth import accounts, pipeline, report, runs, series
 from synth.cli import main
 from synth.config import Config
 from synth.errors import StoreError
@@ -25,7 +25,6 @@ from synth.publishing import contents
 from synth.report import page, seen
 from synth.report.page import embedded
 from synth.report.sections import sections
-from synth.schemas import stable_id
 from tests.report import toy
 
 
@@ -112,7 +111,7 @@ def test_shares_stand_beside_what_was_asked_for(run: Config) -> None:
     )
     tasks, languages = mix.figures[:2]
     assert (tasks.text, next(iter(tasks.table.rows))[2:]) == (
-        "Of 52 accepted rows; just as the targets.",
+        "Of 52 accepted rows; their shares are those of the targets.",
         (40, "77 %", "77 %"),
     )
     assert [row[0::2] for row in languages.table.rows] == [("English", 30, "75 %"), ("German", 10, "25 %")]
@@ -183,6 +182,23 @@ def test_json_in_the_page_cannot_leave_its_place() -> None:
     said = embedded([text])
     assert json.loads(said) == [text]
     assert not set(said) & set("<>&\u2028\u2029")
+
+
+def test_a_run_with_a_reranker(tmp_path: Path) -> None:
+    judge = {"min_positive": 0.1, "max_negative": 0.5, "candidates": 6}
+    run = toy.ran(tmp_path, targets=[], tasks={"retrieval": {}}, reranker={"kind": "lexical"}, judge=judge)
+    found = seen.see(run, 0)
+    made = {figure.title: figure for section in sections(found) for figure in section.figures}
+    read, negatives = made["Relevance of the positive"], made["Relevance of the negatives"]
+    assert [step.stage for step in found.steps][5:] == ["dedup", "rerank", "judge", "negatives", "written"]
+    below = found.account.rejected.get("not_relevant", 0)
+    assert (
+        read.text
+        == f"{sum(found.counts.relevances.values())} rows that the reranker read. {below} below the threshold of 0.1."
+    )
+    assert negatives.text.endswith(" that the reranker read. One that reaches 0.5 may answer the query, and is none.")
+    assert max(at for at in found.counts.negative_relevances) < 25
+    assert report.report(run).bytes > 100_000
 
 
 def test_a_run_with_next_to_nothing(tmp_path: Path) -> None:
@@ -281,36 +297,6 @@ def test_100_000_rows_in_less_than_5_mb(run: Config, tmp_path: Path) -> None:
     assert found.bytes < 5_000_000
     assert found.samples >= 300
     assert seconds < 120
-
-
-def multiply(run: Config, rows: int) -> None:
-    """Make so many rows of a run's, in shards of 1,000, and let its manifests say so."""
-    built = pipeline.build(run)
-    whole = pa.concat_tables(store.read_parts(run.folder, built.negatives))
-    files, counts = [], dict[str, int]()
-    for part in range(rows // 1000):
-        taken = whole.take(pa.array([(part * 1000 + at) % whole.num_rows for at in range(1000)]))
-        ids = [stable_id("copy", part, at) for at in range(1000)]
-        queries = [
-            f"{query} {part}-{at}" if query else "" for at, query in enumerate(taken.column("query").to_pylist())
-        ]
-        positives = [f"Text {part}-{at} says much of its own. " * 25 for at in range(1000)]
-        negatives = [
-            [f"{text} {part}-{at}" for text in texts] for at, texts in enumerate(taken.column("negatives").to_pylist())
-        ]
-        for name, values in (("id", ids), ("query", queries), ("positive", positives), ("negatives", negatives)):
-            at = taken.schema.get_field_index(name)
-            taken = taken.set_column(at, taken.schema.field(at), pa.array(values, taken.schema.field(at).type))
-        files.append(store.write_part(run.folder / built.negatives.folder, part, taken))
-        for fate, number in files[-1].counts.items():
-            counts[fate] = counts.get(fate, 0) + number
-    store.finish(run.folder / built.negatives.folder, built.negatives, counts, files)
-    for stage in (built.plan, built.generate, built.filter, built.score, built.select, built.dedup):
-        made = store.finished(run.folder / stage.folder, stage)
-        store.finish(run.folder / stage.folder, stage, {"ok": rows} if stage is built.plan else counts, made.files)
-    made = store.finished(run.folder / built.publish.folder, built.publish)
-    out = {("train" if fate == "ok" else fate): number for fate, number in counts.items()}
-    store.finish(run.folder / built.publish.folder, built.publish, out, made.files)
 
 
 def test_the_files_of_the_page_are_whole() -> None:

@@ -72,7 +72,9 @@ def _shares(title: str, found: Found, asked: Wanted, more: str = "") -> Figure:
     if asked.shares:
         off = sum(abs(accepted / (total or 1) - share) for _, _, accepted, share in rows) / 2
         text += (
-            f"; {percent(off)} would have to change to match the {label}" if off >= 0.005 else f"; just as the {label}"
+            f"; {percent(off)} would have to change to match the {label}"
+            if off >= 0.005
+            else f"; their shares are those of the {label}"
         )
     table = Table(
         ("name", "rows", "accepted", "share", *([label] if label else [])),

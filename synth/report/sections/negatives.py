@@ -17,6 +17,8 @@ def section(seen: Seen) -> Section | None:
     if not total:
         return Section("negatives", "Hard negatives", "Negatives", "No row has negatives.")
     figures = [_number(seen, total), _cosines(seen, total), _margins(seen)]
+    if counts.negative_relevances:
+        figures.append(_relevances(seen))
     return Section("negatives", "Hard negatives", "Negatives", "Of accepted rows.", figures)
 
 
@@ -48,3 +50,13 @@ def _margins(seen: Seen) -> Figure:
     )
     spec = partial(charts.histogram, bins, {"rows": "kept"}, "difference of cosines", (0.0, "equal"))
     return Figure("How much nearer the positive is", text, spec, binned(bins))
+
+
+def _relevances(seen: Seen) -> Figure:
+    bins = {("rows", at): number for at, number in seen.counts.negative_relevances.items()}
+    most = seen.config.judge.max_negative
+    text = f"{several(sum(bins.values()), 'negative')} that the reranker read."
+    text += f" One that reaches {most:g} may answer the query, and is none." if most is not None else ""
+    mark = None if most is None else (most, f"limit {most:g}")
+    spec = partial(charts.histogram, bins, {"rows": "kept"}, "relevance of the negative to the query", mark)
+    return Figure("Relevance of the negatives", text, spec, binned(bins))
