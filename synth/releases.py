@@ -15,6 +15,8 @@ from synth import earlier, pipeline
 from synth.config import Config
 from synth.earlier import DATASET, RELEASES, Earlier
 from synth.errors import ConfigError, StoreError
+from synth.pipeline import Pipeline
+from synth.settings import parse
 from synth.stage import Stage
 
 
@@ -54,9 +56,16 @@ def one(config: Config, number: int | None = None) -> Release:
     if number > len(done):
         return Release(number, begun.folder, pipeline.build(begun).stages, False)
     made = done[number - 1]
-    ids = _fingerprints(made.folder)
-    built = pipeline.build(following(config, done[: number - 1])).stages
-    return Release(number, made.folder, [stage.made(ids[stage.name]) for stage in built if stage.name in ids], True)
+    return Release(number, made.folder, described(made)[1].stages, True)
+
+
+def described(release: Earlier) -> tuple[Config, Pipeline]:
+    """Return the config and the stages of a release that is finished, as they were then."""
+    path = release.folder / "run.yaml"
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config = parse(Config, found["config"], where=f"{path}: config.")
+    stages = vars(pipeline.build(config))
+    return config, Pipeline(**{name: stage and stage.made(found["stages"][name]) for name, stage in stages.items()})
 
 
 def listed(config: Config) -> list[dict[str, Any]]:
@@ -77,11 +86,6 @@ def listed(config: Config) -> list[dict[str, Any]]:
     if begun.exists():
         nothing = dict.fromkeys(names)
         found.append({"release": len(done) + 1, "state": "begun", "folder": str(begun), **nothing})
-    return found
-
-
-def _fingerprints(run: Path) -> dict[str, str]:
-    found: dict[str, str] = yaml.safe_load((run / "run.yaml").read_text(encoding="utf-8"))["stages"]
     return found
 
 
