@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps
 
-.PHONY: quickstart test test-trainers recipe check env dev docs clean
+.PHONY: quickstart test test-trainers test-browser test-airflow recipe pictures check env dev docs clean
 
 quickstart: env
 	$(BIN)/synth run configs/quickstart.yaml
@@ -23,11 +23,29 @@ test-trainers: dev $(TRAINERS:%=.venv-trainers/%/.env)
 	for name in $(TRAINERS); do \
 	  SYNTH_TRAINER=$$name PYTHONPATH=. .venv-trainers/$$name/bin/python -m pytest tests/trainers tests/recipes || exit 1; done
 
+# The report in a browser: a Chromium of the system, or the program that SYNTH_BROWSER names.
+test-browser: .venv-browser/.env
+	PYTHONPATH=. .venv-browser/bin/python -m pytest tests/report/test_browser.py -rs
+
+# Pictures of a real run's report, for docs/report.md.
+pictures: quickstart .venv-browser/.env
+	$(BIN)/synth report configs/quickstart.yaml
+	PYTHONPATH=. .venv-browser/bin/python docs/pictures.py outputs/quickstart/report.html docs/images
+
 .venv-trainers/%/.env: requirements/trainers-%.txt $(VENV)/.dev
 	$(PYTHON) -m venv .venv-trainers/$*
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 	  > $$(.venv-trainers/$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth
 	.venv-trainers/$*/bin/python -m pip --disable-pip-version-check install --quiet $(if $(filter nemo,$*),--no-deps) -r $<
+	touch $@
+
+# The DAG of deploy/airflow, read and run by Airflow, which wants an environment to itself.
+test-airflow: dev .venv-airflow/.env
+	SYNTH_AIRFLOW=$(abspath $(BIN)/python) .venv-airflow/bin/python -m pytest tests/airflow
+
+.venv-airflow/.env: requirements/airflow.txt
+	$(PYTHON) -m venv .venv-airflow
+	.venv-airflow/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $<
 	touch $@
 
 # Queries for functions of Python's standard library by the quickstart's models, the three stages of training on them, and
@@ -37,6 +55,13 @@ recipe: env .venv-trainers/recipes/.env
 	$(BIN)/synth run recipes/small/stdlib.yaml
 	PYTHONPATH=. .venv-trainers/recipes/bin/python recipes/small/train.py outputs/recipe-stdlib/dataset \
 	  --questions outputs/recipes/stdlib
+
+.venv-browser/.env: requirements/browser.txt $(VENV)/.dev
+	$(PYTHON) -m venv .venv-browser
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	  > $$(.venv-browser/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth
+	.venv-browser/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $<
+	touch $@
 
 check: dev
 	$(BIN)/ruff check .

@@ -20,6 +20,7 @@ from synth import __version__
 from synth.config import Config
 from synth.figures import Step
 from synth.files import sha256
+from synth.objects import is_url
 from synth.schemas import DATASET, SCORED_PAIRS
 from synth.visible import one_line
 
@@ -92,8 +93,8 @@ def _source(dataset: str | None, config: str | None, revision: str | None) -> st
 
 
 def public_name(path: str) -> str:
-    """Return a model's or dataset's name; of a path outside the working folder, its last part only."""
-    return Path(path).name if path.startswith(("/", "~", "..")) else path
+    """Return a model's or dataset's name; of a path outside the working folder or in a store, its last part only."""
+    return Path(path).name if path.startswith(("/", "~", "..")) or is_url(path) else path
 
 
 def card(

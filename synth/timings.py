@@ -6,6 +6,7 @@ Kept apart from manifests, which must not differ between two equal runs.
 import contextlib
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,30 +44,31 @@ def settings_of(stage: Stage) -> str:
     return fingerprint({"stage": stage.name, "settings": stage.settings})
 
 
+def entries(run: Path) -> Iterator[dict[str, Any]]:
+    """Yield the lines of the file, in order; a torn one is skipped."""
+    with contextlib.suppress(FileNotFoundError):
+        for line in (run / FILE).read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError, AttributeError):
+                entry = json.loads(line)
+                if {"fingerprint", "seconds"} <= entry.keys():
+                    yield entry
+
+
 def read(run: Path) -> dict[str, dict[str, Any]]:
-    """Return the newest entry per fingerprint: the last one of the file, whatever the clock said; a torn line is skipped.
+    """Return the newest entry per fingerprint: the last one of the file, whatever the clock said.
 
     What a later round of a run with targets took is added to what the rounds before it did."""
     found: dict[str, dict[str, Any]] = {}
-    with contextlib.suppress(FileNotFoundError):
-        for line in (run / FILE).read_text(encoding="utf-8", errors="replace").splitlines():
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                entry = json.loads(line)
-                if entry.get("whole", True):
-                    before = found.get(entry["fingerprint"], {}) if entry.get("adds") else {}
-                    found[entry["fingerprint"]] = {
-                        **entry,
-                        **{name: before[name] + entry[name] for name in _SUMS & before.keys() & entry.keys()},
-                    }
+    for entry in entries(run):
+        if entry.get("whole", True):
+            before = found.get(entry["fingerprint"], {}) if entry.get("adds") else {}
+            found[entry["fingerprint"]] = {
+                **entry,
+                **{name: before[name] + entry[name] for name in _SUMS & before.keys() & entry.keys()},
+            }
     return found
 
 
 def seconds(run: Path, stage: Stage) -> float:
     """Return the time that a stage has taken in all: of all rounds, and of sessions that were stopped."""
-    total = 0.0
-    with contextlib.suppress(FileNotFoundError):
-        for line in (run / FILE).read_text(encoding="utf-8", errors="replace").splitlines():
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                entry = json.loads(line)
-                total += entry["seconds"] if entry["fingerprint"] == stage.fingerprint else 0.0
-    return total
+    return sum((float(entry["seconds"]) for entry in entries(run) if entry["fingerprint"] == stage.fingerprint), 0.0)

@@ -29,7 +29,7 @@ def command(
 
     found = runs.export(load(config, overrides, limit), name, out, tasks, negatives, query, scores)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(found)))
+        click.echo(json.dumps({"state": "done", "exit_code": 0, **dataclasses.asdict(found)}))
         return
     rows = [f"{rows:,} of {split}" for split, rows in found.written.items()]
     out_of = [f"{rows:,} {reason}" for reason, rows in found.left_out.items()]
