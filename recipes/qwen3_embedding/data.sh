@@ -5,6 +5,8 @@
 #
 # Stage 1, OUT/stage1: all that the rules and deduplication left, whatever its cosine, without hard negatives.
 # Stage 2, OUT/stage2: what reaches the cosine and rank of the config (the paper: 0.7), with its hard negatives.
+# For configs without `targets`, which count accepted rows: a wider score would leave rows out as beyond them. A `score` of
+# one task stays as it is.
 set -euo pipefail
 config=${1:?a config, e.g. configs/qwen3-32b.yaml} out=${2:?a folder for the rows}
 
