@@ -26,6 +26,8 @@ _ATTRIBUTES = {
     "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "opacity", "fill-opacity", "stroke-opacity",
     "text-anchor", "font-size", "font-weight", "font-style",
 }  # fmt: skip
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters that XML cannot have."""
 _FONT = "sans-serif"
 _CONFIG: Mapping[str, Any] = {
     "aria": False,
@@ -80,7 +82,7 @@ def check() -> None:
 
 
 def _tidy(drawn: str) -> str:
-    root = ElementTree.fromstring(drawn)
+    root = ElementTree.fromstring(_CONTROL.sub("\ufffd", drawn))
     made = _copy(root)
     assert made is not None
     made.set("aria-hidden", "true")  # the page says beside it what it shows, and has the numbers in a table

@@ -7,7 +7,7 @@ import pytest
 from synth.errors import ConfigError
 from synth.report import charts, draw
 
-HOSTILE = "<script>alert(1)</script>\"' onload=x &amp; javascript:1"
+HOSTILE = "<script>alert(1)</script>\"' onload=x &amp; javascript:1 \x1b[2J"
 BARS = [
     {"name": HOSTILE, "number": 3, "label": "3", "kind": "rejected"},
     {"name": "b", "number": 1, "label": "1", "kind": "failed"},
