@@ -30,6 +30,16 @@ def test_a_drawing_has_named_colours_no_style_and_nothing_that_acts() -> None:
     assert "&lt;script&gt;" in drawn
 
 
+@pytest.mark.parametrize(
+    "name", ["a\x00", "a\x1b[2J", "a\u2028", "a\u202e", "a\ufffe", "a\ud800", "a\n", "長い名前" * 40, "a" * 5000, ""]
+)
+def test_any_name_can_be_drawn(name: str) -> None:
+    """The library would abort the whole process on some of these."""
+    drawn = draw.svg(charts.bars([{"name": name, "number": 1, "label": name, "kind": "failed"}], KINDS, width=336), 336)
+    assert drawn.startswith("<svg ")
+    drawn.encode()
+
+
 def test_the_width_is_what_was_asked_for() -> None:
     for width in (336, 1078):
         found = re.match(r'<svg [^>]*width="([\d.]+)"', draw.svg(charts.bars(BARS, KINDS, width=width), width))
