@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps
 
-.PHONY: quickstart test test-trainers test-browser pictures check env dev docs clean
+.PHONY: quickstart test test-trainers test-browser test-airflow recipe pictures check env dev docs clean
 
 quickstart: env
 	$(BIN)/synth run configs/quickstart.yaml
@@ -17,11 +17,11 @@ test: dev check
 
 # Each trainer's own loader reads what `synth export` writes. An environment each, since their pins differ; torch and all
 # that they have in common comes from $(VENV) below.
-TRAINERS := small swift nemo
+TRAINERS := small swift nemo recipes
 
 test-trainers: dev $(TRAINERS:%=.venv-trainers/%/.env)
 	for name in $(TRAINERS); do \
-	  SYNTH_TRAINER=$$name PYTHONPATH=. .venv-trainers/$$name/bin/python -m pytest tests/trainers || exit 1; done
+	  SYNTH_TRAINER=$$name PYTHONPATH=. .venv-trainers/$$name/bin/python -m pytest tests/trainers tests/recipes || exit 1; done
 
 # The report in a browser: a Chromium of the system, or the program that SYNTH_BROWSER names.
 test-browser: .venv-browser/.env
@@ -38,6 +38,23 @@ pictures: quickstart .venv-browser/.env
 	  > $$(.venv-trainers/$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth
 	.venv-trainers/$*/bin/python -m pip --disable-pip-version-check install --quiet $(if $(filter nemo,$*),--no-deps) -r $<
 	touch $@
+
+# The DAG of deploy/airflow, read and run by Airflow, which wants an environment to itself.
+test-airflow: dev .venv-airflow/.env
+	SYNTH_AIRFLOW=$(abspath $(BIN)/python) .venv-airflow/bin/python -m pytest tests/airflow
+
+.venv-airflow/.env: requirements/airflow.txt
+	$(PYTHON) -m venv .venv-airflow
+	.venv-airflow/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $<
+	touch $@
+
+# Queries for functions of Python's standard library by the quickstart's models, the three stages of training on them, and
+# nDCG@10 before and after: docs/training.md.
+recipe: env .venv-trainers/recipes/.env
+	$(BIN)/python recipes/small/stdlib.py outputs/recipes/stdlib
+	$(BIN)/synth run recipes/small/stdlib.yaml
+	PYTHONPATH=. .venv-trainers/recipes/bin/python recipes/small/train.py outputs/recipe-stdlib/dataset \
+	  --questions outputs/recipes/stdlib
 
 .venv-browser/.env: requirements/browser.txt $(VENV)/.dev
 	$(PYTHON) -m venv .venv-browser

@@ -8,6 +8,7 @@ from synth import store
 from synth.errors import VerifyError
 from synth.pipeline import Pipeline
 from synth.schemas import FAILED, REJECTED
+from synth.stage import Map
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,18 @@ def balanced(pipeline: Pipeline, run: Path) -> Account:
             fix="see what `synth verify` says of each stage, and please report it",
         )
     return found
+
+
+def so_far(pipeline: Pipeline, run: Path) -> Account:
+    """Draw up what is known of a run that may not be finished: the fates of rows in the last stage that is. Other rows are
+    still in the running."""
+    if not store.is_finished(run, pipeline.plan):
+        return Account(0, 0, {}, {})
+    planned = sum(store.finished(run / pipeline.plan.folder, pipeline.plan).counts.values())
+    later = pipeline.stages[pipeline.stages.index(pipeline.plan) + 1 :]
+    done = [stage for stage in later if isinstance(stage, Map) and store.is_finished(run, stage)]
+    counts = store.finished(run / done[-1].folder, done[-1]).counts if done else {}
+    return Account(planned, 0, _of(counts, REJECTED), _of(counts, FAILED))
 
 
 def _of(counts: Mapping[str, int], fate: str) -> dict[str, int]:

@@ -14,6 +14,8 @@ from pydantic import Field, model_validator
 from synth import readers
 from synth.errors import ConfigError, InputError
 from synth.formats import File, Row
+from synth.objects import is_url
+from synth.secrets import redact
 from synth.settings import Strict
 
 Text = Annotated[str, Field(min_length=1)]
@@ -27,7 +29,8 @@ class Benchmark(Strict):
     beir: Text | None = None
     """A folder as BEIR has them: corpus.jsonl, queries.jsonl (.gz too) and qrels/*.tsv."""
     path: Text | None = None
-    """A .parquet, .jsonl, .csv, .txt or .md file (.gz too, but for Parquet), a folder of them, or a glob."""
+    """A .parquet, .jsonl, .csv, .txt or .md file (.gz too, but for Parquet), a folder of them, or a glob; on disk or in a
+    store."""
     dataset: Text | None = None
     """Name of a dataset on the Hub, read as a stream."""
     config: str | None = None
@@ -105,6 +108,11 @@ def files(benchmark: Benchmark) -> list[File]:
         return readers.files(benchmark.path)
     if benchmark.beir is None:
         return []
+    if is_url(benchmark.beir):
+        raise ConfigError(
+            f"benchmark {benchmark.name!r}: a BEIR folder is read from disk, not from {redact(benchmark.beir)}",
+            fix="copy the folder to disk, or name its files one by one as `path`, which may be in a store",
+        )
     folder = Path(benchmark.beir).expanduser()
     if not folder.is_dir():
         raise InputError(

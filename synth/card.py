@@ -19,6 +19,8 @@ from jinja2.sandbox import SandboxedEnvironment
 from synth import __version__
 from synth.config import Config
 from synth.figures import Step
+from synth.files import sha256
+from synth.objects import is_url
 from synth.schemas import DATASET, SCORED_PAIRS
 from synth.visible import one_line
 
@@ -91,14 +93,16 @@ def _source(dataset: str | None, config: str | None, revision: str | None) -> st
 
 
 def public_name(path: str) -> str:
-    """Return a model's or dataset's name; of a path outside the working folder, its last part only."""
-    return Path(path).name if path.startswith(("/", "~", "..")) else path
+    """Return a model's or dataset's name; of a path outside the working folder or in a store, its last part only."""
+    return Path(path).name if path.startswith(("/", "~", "..")) or is_url(path) else path
 
 
 def card(
-    facts: Mapping[str, Any], figures: Mapping[str, Any], funnel: Sequence[Step], samples: Iterable[Mapping[str, Any]]
-) -> str:
-    """Write README.md. `figures` is what `Tally.summary` returns, `samples` are rows of schema DATASET."""
+    facts: Mapping[str, Any], figures: Mapping[str, Any], funnel: Sequence[Step], samples: Iterable[Mapping[str, Any]],
+    content: str,
+) -> str:  # fmt: skip
+    """Write README.md. `figures` is what `Tally.summary` returns, `samples` are rows of schema DATASET, `content` is what
+    `content_of` says of the folder's files."""
     environment = SandboxedEnvironment(
         undefined=StrictUndefined, finalize=_finalize, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
@@ -110,7 +114,7 @@ def card(
     }
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
-        header=_Ours(header(facts, figures)),
+        header=_Ours(header(facts, figures, content)),
         facts=facts,
         figures=figures,
         funnel=funnel,
@@ -132,8 +136,19 @@ def _counts(counts: Mapping[str, int]) -> str:
     return _Ours(", ".join(f"{escape(name or '–')} {number:,}" for name, number in counts.items()) or "–")
 
 
-def header(facts: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
-    """Write the YAML header that the Hub and `datasets` read."""
+def content_of(folder: Path) -> str:
+    """Return a hash of the folder's Parquet files and their names."""
+    files = sorted(folder.glob("*/*.parquet"))
+    return hashlib.sha256("".join(f"{file.name}\0{sha256(file)}\0" for file in files).encode()).hexdigest()[:16]
+
+
+def header(facts: Mapping[str, Any], figures: Mapping[str, Any], content: str) -> str:
+    """Write the YAML header that the Hub and `datasets` read.
+
+    Of a local folder, the cache of `datasets` (5.2) knows its last name and this header alone: other rows under an equal
+    header would be answered with those that it loaded first. So the header names the rows' hash, where `datasets` has a
+    place for words.
+    """
     rows = figures["rows"]
     languages = sorted({*figures["query_languages"], *figures["positive_languages"]} - {"", "und"})
     fields: dict[str, Any] = {
@@ -145,19 +160,20 @@ def header(facts: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
         ),
         "size_categories": [next((size for limit, size in _SIZES if rows < limit), "10B<n<100B")],
         "tags": ["synthetic", "embeddings", "hard-negatives", "query-generation"],
-        "configs": [_files("default", "data", figures["splits"])],
+        "configs": [_files("default", "data", figures["splits"], content)],
         # Splits are left out: they would need the size in bytes that `datasets` will give them in its own cache.
         "dataset_info": [_features("default", DATASET)],
     }
     if figures["scored_pairs"]:
-        fields["configs"].append(_files("scored_pairs", "scored_pairs", figures["scored_pairs"]))
+        fields["configs"].append(_files("scored_pairs", "scored_pairs", figures["scored_pairs"], content))
         fields["dataset_info"].append(_features("scored_pairs", SCORED_PAIRS))
     return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=120)
 
 
-def _files(config: str, folder: str, splits: Iterable[str]) -> dict[str, Any]:
+def _files(config: str, folder: str, splits: Iterable[str], content: str) -> dict[str, Any]:
     files = [{"split": split, "path": f"{folder}/{split}-*.parquet"} for split in splits]
-    return {"config_name": config, "data_files": files, **({"default": True} if config == "default" else {})}
+    named = {"config_name": config, "description": f"rows {content}", "data_files": files}
+    return named | ({"default": True} if config == "default" else {})
 
 
 def _features(config: str, schema: pa.Schema) -> dict[str, Any]:

@@ -42,34 +42,55 @@ class Commands(click.Group):
     def _invoke(self, context: click.Context) -> Any:
         from synth.terminal import standard_output
 
+        asked = "--json" in context.args  # a command line that cannot be read can ask for it, too
+
+        def summary(state: str, code: int, what: str, fix: str = "") -> None:
+            if context.meta.get("json", asked):
+                _summary(state, code, what, fix)
+
         try:
             with standard_output():
                 return super().invoke(context)
         except SynthError as error:
-            _tell(error, as_json=context.meta.get("json", False))
+            _tell(error)
+            summary(error.state, error.exit_code, error.what, error.fix)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
+            said, fix = "interrupted: what is finished is kept", "run the same command to go on"
             with contextlib.suppress(OSError):
-                click.echo("interrupted: what is finished is kept; run the same command to go on", err=True)
+                click.echo(f"{said}; {fix}", err=True)
+            summary("stopped", 130, said, fix)
             sys.exit(130)
+        except (click.exceptions.Exit, click.Abort):
+            raise
+        except click.ClickException as error:
+            summary("failed", error.exit_code, error.format_message(), "see --help")
+            raise
+        except Exception as error:
+            summary("failed", 1, f"{type(error).__name__}: {error}", "this is a bug: please report it")
+            raise
 
 
-def _tell(error: SynthError, *, as_json: bool) -> None:
-    """Say what went wrong on stderr, and with --json for programs on stdout.
+def _tell(error: SynthError) -> None:
+    """Say what went wrong on stderr.
 
     What a server, a document or a model said may be in it: no keys are shown, and nothing that moves the cursor.
     """
     from synth.secrets import redact
-    from synth.visible import json_line, visible
+    from synth.visible import visible
 
-    said = redact(str(error))
     with contextlib.suppress(OSError):  # a log that is full or gone must not change the exit code
         click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-        click.echo(visible(said), err=True)
-    if as_json:
-        with contextlib.suppress(OSError):
-            found = {"error": redact(error.what), "fix": redact(error.fix), "exit_code": error.exit_code}
-            click.echo(json_line(found))
+        click.echo(visible(redact(str(error))), err=True)
+
+
+def _summary(state: str, code: int, what: str, fix: str) -> None:
+    """Print, for programs, a line of JSON on stdout: the last, as that of a command that has come to its end."""
+    from synth.secrets import redact
+    from synth.visible import json_line
+
+    with contextlib.suppress(OSError):
+        click.echo(json_line({"state": state, "exit_code": code, "error": redact(what), "fix": redact(fix)}))
 
 
 @click.group(

@@ -14,6 +14,8 @@ from synth import plugins, yamls
 from synth.benchmarks import Decontamination
 from synth.controls import Controls, TaskScore
 from synth.errors import ConfigError
+from synth.objects import is_url
+from synth.secrets import redact
 from synth.settings import KindSettings, Strict, by_name, of_kind, parse
 from synth.targets import Budget, Cell, Target, cells
 
@@ -63,7 +65,8 @@ class Corpus(Strict):
     """Where the documents come from: exactly one of `path` and `dataset`."""
 
     path: Name | None = None
-    """A .parquet, .jsonl, .csv, .txt or .md file (.gz too, but for Parquet), a folder of them, or a glob."""
+    """A .parquet, .jsonl, .csv, .txt or .md file (.gz too, but for Parquet), a folder of them, or a glob; on disk or in a
+    store (`s3://bucket/folder/*.parquet`, see storage.md)."""
     dataset: Name | None = None
     """Name of a dataset on the Hub, read as a stream."""
     config: str | None = None
@@ -90,7 +93,7 @@ class Personas(Strict):
     """Whom the model may play: by default the library that ships with synth (CC0-1.0)."""
 
     path: Name | None = None
-    """A .jsonl, .csv or .parquet file of one's own."""
+    """A .jsonl, .csv or .parquet file of one's own, on disk or in a store."""
     dataset: Name | None = None
     """Name of a dataset on the Hub."""
     config: str | None = None
@@ -200,7 +203,7 @@ class Config(Strict):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     """Name of the run: its folder is `<outputs>/<name>/`."""
     outputs: Name = "outputs"
-    """Folder of all runs."""
+    """Folder of all runs, on a local disk: see storage.md."""
     seed: int = 0
     """Of everything random in the run: another seed plans other rows."""
     corpus: Corpus
@@ -247,6 +250,20 @@ class Config(Strict):
     def _plain(cls, raw: Any) -> Any:
         yamls.check(raw)
         return raw
+
+    @model_validator(mode="after")
+    def _is_on_disk(self) -> "Config":
+        for key, place in (
+            ("outputs", self.outputs),
+            ("prompts", self.prompts),
+            *(("known", one) for one in self.known),
+        ):
+            if place and is_url(place):
+                raise ConfigError(
+                    f"{key}: {redact(place)} is in a store: a run works on a disk, with locks, renames and a journal",
+                    fix="give a folder; `synth publish --to` brings the dataset to a store, see docs/storage.md",
+                )
+        return self
 
     @model_validator(mode="after")
     def _targets_exist(self) -> "Config":

@@ -14,7 +14,6 @@ import pyarrow as pa
 import yaml
 
 from synth import store
-from synth.config import Config
 from synth.errors import InputError
 from synth.figures import PUBLISH
 from synth.files import sha256
@@ -72,13 +71,6 @@ def releases(folder: Path) -> list[Earlier]:
     while (folder / RELEASES / f"{len(found) + 1:04d}" / DATASET).exists():
         found.append(finished(folder / RELEASES / f"{len(found) + 1:04d}"))
     return found
-
-
-def release(config: Config, done: Sequence[Earlier]) -> Config:
-    """Return the config of the release after those that are `done`, of a dataset that grows."""
-    known = [*config.known, *(str(one.folder) for one in done)]
-    place = {"outputs": str(config.folder / RELEASES), "name": f"{len(done) + 1:04d}", "known": known}
-    return config.model_copy(update=place)
 
 
 def whole(folder: Path) -> Fold | None:

@@ -16,6 +16,8 @@ class SynthError(Exception):
     """Base of all errors that a user can act on. `fix` is one sentence on what to do."""
 
     exit_code = 1
+    state = "failed"
+    """What a scheduler is told: `failed`, `stopped` or `refused`."""
 
     def __init__(self, what: str, *, fix: str = "") -> None:
         super().__init__(what)
@@ -52,7 +54,9 @@ class BudgetError(SynthError):
 
 class Stopped(SynthError):
     exit_code = 8
+    state = "stopped"
 
 
 class RefusedError(SynthError):
     exit_code = 10
+    state = "refused"

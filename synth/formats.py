@@ -19,6 +19,7 @@ from typing import IO, Any
 import pyarrow.parquet as pq
 
 from synth.errors import InputError
+from synth.objects import Object
 from synth.plugins import did_you_mean
 from synth.visible import one_line
 
@@ -41,14 +42,16 @@ class Row:
 
 @dataclass(frozen=True)
 class File:
-    path: Path
+    path: Path | Object
     name: str
     """Path below the folder that was asked for: what a dataset may say of where it came from."""
     ending: str
     """One of ENDINGS, or another one, which makes the file a row that cannot be read."""
 
     def open(self) -> IO[bytes]:
-        return gzip.open(self.path, "rb") if self.path.suffix.lower() == ".gz" else self.path.open("rb")  # type: ignore[return-value]
+        if self.path.suffix.lower() != ".gz":
+            return self.path.open("rb")
+        return gzip.open(self.path if isinstance(self.path, Path) else self.path.open(), "rb")  # type: ignore[return-value]
 
 
 Read = Callable[[File, Sequence[str]], Iterator[Row]]
@@ -82,7 +85,8 @@ def unsupported(file: File, _: Sequence[str]) -> Iterator[Row]:
 
 
 def _parquet(file: File, columns: Sequence[str]) -> Iterator[Row]:
-    with pq.ParquetFile(file.path) as source:
+    whole = file.path if isinstance(file.path, Path) else file.path.open(in_order=False)
+    with pq.ParquetFile(whole, pre_buffer=False) as source:  # which would hold the columns of all row groups
         check_columns(str(file.path), columns, source.schema_arrow.names)
         _check_once(str(file.path), columns, source.schema_arrow.names)
         columns = list(dict.fromkeys(columns or source.schema_arrow.names))

@@ -2,24 +2,24 @@
 
 import importlib.metadata
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from synth import __version__, accounts, earlier, exporting, pipeline, plugins, rounds, speed, store, timings
+from synth import __version__, accounts, earlier, exporting, pipeline, plugins, releases, rounds, speed, store, timings
 from synth import show as shows
 from synth import verify as verifies
 from synth.config import Config
 from synth.errors import ConfigError, StoreError, VerifyError
 from synth.estimate import Estimate, estimate
-from synth.executors import Executor, local
+from synth.executors import Display, Executor, local
 from synth.exports import Options
+from synth.figures import PUBLISH
 from synth.files import write_atomically
 from synth.lock import owned
 from synth.plugins import did_you_mean
-from synth.progress import Display
 from synth.stage import Map, Stage
 from synth.stages import quota
 from synth.stop import Stop
@@ -44,6 +44,8 @@ class Status:
     """One entry per stage: its state, its rows, what they came to, its time."""
     speed: speed.Speed | None
     """Of a finished run."""
+    releases: list[dict[str, Any]] = field(default_factory=list)
+    """Of a dataset of releases; the stages are those of the last."""
 
 
 def run(config: Config, display: Display, stop: Stop | None = None, *, retry_failed: bool = False) -> Result:
@@ -79,6 +81,11 @@ def run(config: Config, display: Display, stop: Stop | None = None, *, retry_fai
     found = speed.of(built, folder)
     summary["speed"] = found and asdict(found)
     return Result(tuple(summary["ran"]), folder / stages[-1].folder, manifests, account, summary, found)
+
+
+def so_far(config: Config) -> accounts.Account:
+    """Draw up what is known of a run that has ended early."""
+    return accounts.so_far(pipeline.build(config), config.folder)
 
 
 def _in_rounds(
@@ -124,13 +131,20 @@ def plan(config: Config, display: Display, tokens_per_second: float | None = Non
 
 
 def status(config: Config) -> Status:
-    """Say how far a run is."""
-    folder = config.folder
-    times = timings.read(folder)
-    lines = []
+    """Say how far a run is; of a dataset of releases, the one that is under way, or else the newest."""
+    if releases.are_there(config):
+        found = releases.one(config)
+        return Status(_lines(found.folder, found.stages, whole=found.is_finished), None, releases.listed(config))
     built = pipeline.build(config)
-    for stage in built.stages:
-        done = store.is_finished(folder, stage)
+    lines = _lines(config.folder, built.stages)
+    return Status(lines, speed.of(built, config.folder) if lines[-1]["state"] == "done" else None)
+
+
+def _lines(folder: Path, stages: Sequence[Stage], *, whole: bool = False) -> list[dict[str, Any]]:
+    """Return an entry per stage. Of a `whole` run, what was made counts, whatever it would be made from now."""
+    times, lines = timings.read(folder), []
+    for stage in stages:
+        done = store.has_manifest(folder, stage) if whole else store.is_finished(folder, stage)
         parts = len(list((folder / stage.folder).glob("part-*.parquet"))) if not done else 0
         counts = dict(store.finished(folder / stage.folder, stage).counts) if done else {}
         timing = times.get(stage.fingerprint, {}) if done else {}
@@ -145,19 +159,27 @@ def status(config: Config) -> Status:
                 **{name: value for name, value in timing.items() if name not in ("stage", "fingerprint", "finished")},
             }
         )
-    return Status(lines, speed.of(built, folder) if lines[-1]["state"] == "done" else None)
+    return lines
 
 
-def rows(config: Config, stage: str, **choice: Any) -> list[dict[str, Any]]:
-    """Pick rows of a finished stage: see show.rows."""
-    stages = {one.name: one for one in pipeline.build(config).stages if not one.name.startswith("_")}
+def rows(config: Config, stage: str, release: int | None = None, **choice: Any) -> list[dict[str, Any]]:
+    """Pick rows of a finished stage: see show.rows. Of a dataset of releases, `publish` has the rows of all, and other stages
+    those of one release."""
+    folder, built = config.folder, list[Stage]()
+    whole = earlier.whole(folder) if stage == PUBLISH and release is None else None
+    if whole:
+        return shows.rows(folder, whole, **choice)
+    if release is not None or releases.are_there(config):
+        found = releases.one(config, release)
+        folder, built = found.folder, found.stages
+    stages = {one.name: one for one in built or pipeline.build(config).stages if not one.name.startswith("_")}
     if stage not in stages:
         readable = [name for name, one in stages.items() if isinstance(one, Map)]
         raise ConfigError(
             f"--stage: unknown stage {stage!r}{did_you_mean(stage, stages)}",
             fix=f"one of: corpus, {', '.join(readable)}",
         )
-    return shows.rows(config.folder, stages[stage], **choice)
+    return shows.rows(folder, stages[stage], **choice)
 
 
 def verify(config: Config) -> dict[str, int]:
@@ -206,7 +228,7 @@ def export(
         if value is not None and option not in form.OPTIONS:
             raise ConfigError(f"--{option}: format {name!r} does not take it", fix="leave it out")
     fixed = config.negatives.per_query if getattr(form, "FIXED", False) else 1
-    options = Options(negatives or fixed, "{query}" if query is None else query, scores)
+    options = Options(fixed if negatives is None else negatives, "{query}" if query is None else query, scores)
     dataset = earlier.whole(config.folder) or pipeline.build(config).publish
     return exporting.export(config.folder, dataset, name, out, options, tasks)
 

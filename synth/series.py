@@ -23,15 +23,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from synth import card, earlier, pipeline, runs, store
+from synth import accounts, card, earlier, pipeline, plugins, releases, runs, store
 from synth.config import Config
 from synth.errors import ConfigError, InputError, StoreError
-from synth.executors import local
+from synth.executors import Display
 from synth.figures import SCORED, Step, Tally
 from synth.files import as_store_error, fresh_folder, remove, replace_folder, write_atomically
 from synth.ledger import File
 from synth.lock import owned
-from synth.progress import Display
 from synth.schemas import OK
 from synth.stages import publish
 from synth.stop import Stop
@@ -57,6 +56,8 @@ class Update:
     """Files of the dataset that were there before, and are the same."""
     written: int
     dataset: Path
+    account: accounts.Account
+    """Of the rows of this release; of none if there was nothing new."""
 
     @property
     def nothing(self) -> bool:
@@ -80,9 +81,9 @@ def update(config: Config, display: Display, stop: Stop | None = None, *, prune:
         planned, ids = (0, None) if _is_same(config, release, done) else _planned(release, display, stop)
         if prune:
             _withdraw(config.folder, done, ids if ids is not None else _passages(done[-1]))
-        added = 0
+        account = accounts.Account(0, 0, {}, {})
         if planned:
-            added = runs.run(release, display, stop).summary["rows"]
+            account = runs.run(release, display, stop).account
             done.append(earlier.finished(release.folder))
         elif not done:
             raise InputError(
@@ -90,12 +91,17 @@ def update(config: Config, display: Display, stop: Stop | None = None, *, prune:
             )
         elif release.folder.exists():
             remove(release.folder)
-        return _assemble(config, done, planned, added)
+        return _assemble(config, done, account)
+
+
+def so_far(config: Config) -> accounts.Account:
+    """Draw up what is known of a release that has ended early."""
+    return runs.so_far(releases.following(config, earlier.releases(config.folder)))
 
 
 def _release(config: Config, done: Sequence[earlier.Earlier]) -> Config:
     """Return the config of the next release, and make its folder."""
-    release = earlier.release(config, done)
+    release = releases.following(config, done)
     with as_store_error(f"{release.folder}: cannot be made"):
         release.folder.mkdir(parents=True, exist_ok=True)
         for name in _SHARED:
@@ -109,16 +115,16 @@ def _is_same(config: Config, release: Config, done: Sequence[earlier.Earlier]) -
     """Whether the last release would be planned as it was: no file of the corpus and nothing of the plan has changed."""
     if not done or (release.folder / "run.yaml").exists():  # the release has been begun
         return False
-    return pipeline.build(earlier.release(config, done[:-1])).plan.fingerprint == done[-1].plan.fingerprint
+    return pipeline.build(releases.following(config, done[:-1])).plan.fingerprint == done[-1].plan.fingerprint
 
 
 def _planned(release: Config, display: Display, stop: Stop | None) -> tuple[int, earlier.Ids]:
     """Return how many rows the release plans, and the passages that the corpus has now, sorted. The engine is not started to
     find out."""
     built = pipeline.build(release)
-    with owned(release.folder):
+    with owned(release.folder), plugins.load("executors", release.executor.kind).open(release.executor) as execute:
         store.sweep(release.folder)
-        local.run(built.stages[: built.stages.index(built.plan) + 1], release.folder, display, stop)
+        execute(built.stages[: built.stages.index(built.plan) + 1], release.folder, display, stop)
     passages = _ok(
         release.folder / built.corpus.folder, store.finished(release.folder / built.corpus.folder, built.corpus)
     )
@@ -164,7 +170,7 @@ def _shards(done: Sequence[earlier.Earlier], folder: str) -> Iterator[tuple[earl
                 yield one, part
 
 
-def _assemble(config: Config, done: Sequence[earlier.Earlier], planned: int, added: int) -> Update:
+def _assemble(config: Config, done: Sequence[earlier.Earlier], account: accounts.Account) -> Update:
     """Put the dataset together beside the one that is there, and in its place when it is whole."""
     folder = config.folder / earlier.DATASET
     path = config.folder / earlier.WITHDRAWN
@@ -172,7 +178,7 @@ def _assemble(config: Config, done: Sequence[earlier.Earlier], planned: int, add
     making = fresh_folder(folder)
     tally, samples = Tally(), list[tuple[int, dict[str, Any]]]()
     before, names, out, graded = 0, list[str](), set[str](), Counter[str]()
-    releases: dict[str, dict[str, int]] = {one.folder.name: {"rows": 0, "withdrawn": 0} for one in done}
+    told: dict[str, dict[str, int]] = {one.folder.name: {"rows": 0, "withdrawn": 0} for one in done}
     for one, part in (*_shards(done, "data/"), *_shards(done, f"{SCORED}/")):
         place, name = Path(part.name).parent, Path(part.name).name
         split, _, rest = name.partition("-")
@@ -194,8 +200,8 @@ def _assemble(config: Config, done: Sequence[earlier.Earlier], planned: int, add
         if place.name == "data":
             tally.add(split, left)
             samples = publish.sample(samples, left)
-            releases[one.folder.name]["rows"] += left.num_rows
-            releases[one.folder.name]["withdrawn"] += rows.num_rows - left.num_rows
+            told[one.folder.name]["rows"] += left.num_rows
+            told[one.folder.name]["withdrawn"] += rows.num_rows - left.num_rows
             before += rows.num_rows
     _describe(
         config,
@@ -204,7 +210,7 @@ def _assemble(config: Config, done: Sequence[earlier.Earlier], planned: int, add
         tally,
         {split: n for split, n in graded.items() if n},
         [row for _, row in samples],
-        releases,
+        told,
     )
     same = [name for name in names if _is_equal(making / name, folder / name)]
     changed, kept = len(names) - len(same), tally.rows.total()
@@ -213,7 +219,9 @@ def _assemble(config: Config, done: Sequence[earlier.Earlier], planned: int, add
         replace_folder(making, folder)
     else:
         shutil.rmtree(making)
-    return Update(len(done), planned, added, before - kept, kept, len(same), changed + len(gone_files), folder)
+    return Update(
+        len(done), account.planned, account.written, before - kept, kept, len(same), changed + len(gone_files), folder, account
+    )  # fmt: skip
 
 
 def _left(rows: pa.Table, gone: pa.Array) -> pa.Table:
@@ -254,7 +262,7 @@ def _describe(
     tally: Tally,
     graded: Mapping[str, int],
     samples: Sequence[Mapping[str, Any]],
-    releases: Mapping[str, Mapping[str, int]],
+    told: Mapping[str, Mapping[str, int]],
 ) -> None:
     """Write the card and stats.json of the whole. Rows and texts are counted anew; what became of planned rows is summed."""
     said = [json.loads((one.folder / earlier.DATASET / "stats.json").read_text(encoding="utf-8")) for one in done]
@@ -266,10 +274,10 @@ def _describe(
     figures["benchmarks"] = said[-1]["benchmarks"]
     figures["releases"] = [
         {"release": int(name), **found, "planned": _planned_of(one)}
-        for (name, found), one in zip(releases.items(), said, strict=True)
+        for (name, found), one in zip(told.items(), said, strict=True)
     ]
     steps = [Step(**step) for step in said[-1]["funnel"]]
-    page = card.card(card.facts(config), figures, steps, samples)
+    page = card.card(card.facts(config), figures, steps, samples, card.content_of(folder))
     (folder / "README.md").write_text(page, encoding="utf-8")
     stats = {**figures, "funnel": [asdict(step) for step in steps]}
     text = json.dumps(stats, indent=1, sort_keys=True, ensure_ascii=False)

@@ -40,6 +40,21 @@ def _time(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
 
 
+def releases(lines: Iterable[Mapping[str, Any]]) -> Table:
+    names = ("release", "state", "planned", "rows", "withdrawn", "folder")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in names:
+        table.add_column(name, justify="left" if name in ("state", "folder") else "right")
+    for line in lines:
+        table.add_row(
+            *(
+                "" if line[name] is None else Text(f"{line[name]:,}" if name in names[2:5] else str(line[name]))
+                for name in names
+            )
+        )
+    return table
+
+
 def status(lines: Iterable[Mapping[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("stage", "state", "ok", "out", "seconds", "engine"):

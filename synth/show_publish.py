@@ -13,8 +13,8 @@ def render(found: Outcome, licence: str | None) -> str:
     rows = f"{found.rows:,} rows, dataset {found.dataset[:12]}"
     lines.append(
         {
-            "published": f"Published: {found.at} ({rows})",
-            "nothing to do": f"Nothing to do: {found.to} has it ({rows})",
+            "done": f"Published: {found.at} ({rows})",
+            "nothing_new": f"Nothing to do: {found.to} has it ({rows})",
         }.get(found.state, f"Dry run: nothing was sent to {found.to} ({rows})")
     )
     return visible("\n".join(lines))

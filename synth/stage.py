@@ -13,10 +13,10 @@ A stage knows the stages before it, its settings and the schema it writes; it kn
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import pyarrow as pa
 
@@ -81,6 +81,12 @@ class Stage:
                 "after": [stage.fingerprint for stage in self.after],
             }
         )
+
+    def made(self, fingerprint: str) -> Self:
+        """Return the stage as it was with other settings, so that what it left can be read."""
+        found = replace(self)
+        vars(found)["fingerprint"] = fingerprint  # where `cached_property` keeps it
+        return found
 
     @property
     def folder(self) -> str:

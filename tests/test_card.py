@@ -48,7 +48,7 @@ def config(**changes: Any) -> Config:
 def write(*rows: dict[str, Any], funnel: tuple[Step, ...] = (), **changes: Any) -> str:
     tally = Tally()
     tally.add("train", table(DATASET, rows))
-    return card.card(card.facts(config(**changes)), tally.summary(5), list(funnel), rows)
+    return card.card(card.facts(config(**changes)), tally.summary(5), list(funnel), rows, "0a1b")
 
 
 def head(page: str) -> dict[str, Any]:
@@ -84,6 +84,7 @@ def test_the_header() -> None:
         "configs": [
             {
                 "config_name": "default",
+                "description": "rows 0a1b",
                 "data_files": [{"split": "train", "path": "data/train-*.parquet"}],
                 "default": True,
             },
@@ -112,7 +113,7 @@ def test_licences(licence: str | None, fields: dict[str, str]) -> None:
 )
 def test_size_categories(rows: int, size: str) -> None:
     figures = Tally().summary(5) | {"rows": rows}
-    assert yaml.safe_load(card.header(card.facts(config()), figures))["size_categories"] == [size]
+    assert yaml.safe_load(card.header(card.facts(config()), figures, ""))["size_categories"] == [size]
 
 
 def test_hostile_rows_are_shown_as_they_are_and_do_nothing() -> None:
@@ -140,7 +141,7 @@ def test_what_became_of_each_task_and_language_and_of_the_targets() -> None:
     }  # fmt: skip
     tally.written = Counter({("sts", "de"): 2})
     figures = tally.summary(5) | left_out(counted, tally) | steered(counted)
-    page = card.card(card.facts(config()), figures, [], [row()])
+    page = card.card(card.facts(config()), figures, [], [row()], "0a1b")
     assert cells(page, "Of each task and language") == [
         ["sts", "de", "6", "2", "copied 2, x|y 1, over_target 1"],
         ["sts", "en", "4", "0", "–; failed: deadline 4"],

@@ -8,16 +8,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 import yaml
 
+from synth.commands import update
+
 DEPLOY = Path(__file__).parents[1] / "deploy"
 SCRIPTS = sorted(path for path in DEPLOY.rglob("*") if path.suffix in (".sh", ".sbatch"))
 UNITS = sorted((DEPLOY / "systemd").iterdir())
+DAG = DEPLOY / "airflow/synth_nightly.py"
 MANIFESTS = sorted(DEPLOY.rglob("*.yaml"))
 PARSER = """
 import json, sys
@@ -76,6 +80,39 @@ def test_bash_reads_a_script(script: Path) -> None:
     assert "\nset -euo pipefail\n" in script.read_text()
 
 
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="there is no shellcheck on this machine")
+def test_shellcheck_has_nothing_to_say() -> None:
+    run = subprocess.run(["shellcheck", "-S", "warning", *SCRIPTS], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stdout) == (0, "")
+
+
+SLURM = """ClusterName=none
+SlurmctldHost=localhost(127.0.0.1)
+SlurmctldPort=9
+MessageTimeout=2
+SelectType=select/cons_tres
+GresTypes=gpu
+"""
+
+
+@pytest.mark.skipif(not shutil.which("sbatch"), reason="there is no sbatch on this machine")
+@pytest.mark.parametrize("script", sorted((DEPLOY / "slurm").iterdir()), ids=lambda path: path.name)
+def test_sbatch_knows_the_options_of_a_job(script: Path, tmp_path: Path) -> None:
+    """sbatch reads all options before it finds that there is no controller; one that it does not know ends it earlier."""
+    (tmp_path / "slurm.conf").write_text(SLURM)
+    own = {**os.environ, "SLURM_CONF": str(tmp_path / "slurm.conf")}
+    odd = tmp_path / "odd.sbatch"
+    odd.write_text(script.read_text().replace("--requeue", "--reqeue"))
+    said = [
+        subprocess.run(
+            ["sbatch", "--test-only", "--array=0-2", path, "a.yaml"], env=own, capture_output=True, text=True, timeout=60
+        ).stderr
+        for path in (script, odd)
+    ]  # fmt: skip
+    assert said[0] == "allocation failure: Unable to contact slurm controller (connect failure)\n"
+    assert "unrecognized option '--reqeue'" in said[1]
+
+
 VLLM = """#!/usr/bin/env python3
 import http.server, signal, sys
 
@@ -94,14 +131,16 @@ while :; do sleep 0.1; done
 """
 
 
-def sbatch(tmp_path: Path, script: str, *arguments: str, **stand_ins: str) -> "subprocess.Popen[str]":
+def sbatch(
+    tmp_path: Path, script: str, *arguments: str, own: Mapping[str, str] = MappingProxyType({}), **stand_ins: str
+) -> "subprocess.Popen[str]":
     """Start a Slurm script as Slurm would, with stand-ins for programs."""
     for name, text in stand_ins.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     given = {
         "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "DEPLOY": str(DEPLOY), "SLURM_JOB_ID": "42",
-        "SERVERS": str(tmp_path / "servers.txt"), "SLURM_GPUS_ON_NODE": "1",
+        "SERVERS": str(tmp_path / "servers.txt"), "SLURM_GPUS_ON_NODE": "1", **own,
     }  # fmt: skip
     return subprocess.Popen(
         ["bash", DEPLOY / "slurm" / script, *arguments], env=given, cwd=tmp_path, stderr=subprocess.PIPE, text=True
@@ -149,6 +188,32 @@ def test_a_slurm_run_that_is_stopped_goes_back_into_the_queue(tmp_path: Path) ->
     assert run.wait(30) == 8
     assert (tmp_path / "asked").read_text() == f"run my.yaml --set engine.servers={tmp_path}/servers.txt -n 5\n"
     assert (tmp_path / "queued").read_text() == "requeue 42\n"
+
+
+def test_a_slurm_array_updates_one_dataset_each_and_says_how_it_ended(tmp_path: Path) -> None:
+    ends = '#!/usr/bin/env bash\nprintf "%s " "$@" >"asked-$SLURM_ARRAY_TASK_ID"\nexit "${2%%.yaml}"\n'
+    scontrol = '#!/usr/bin/env bash\necho "$@" >>queued\n'
+    configs = [f"{code}.yaml" for code in (0, 9, 8, 4)]
+    codes = []
+    for task in range(len(configs) + 1):
+        own = {"SLURM_ARRAY_TASK_ID": str(task), "METRICS": "prom"}
+        run = sbatch(tmp_path, "updates.sbatch", *configs, own=own, synth=ends, scontrol=scontrol)
+        codes.append((run.communicate(timeout=30)[1], run.returncode))
+    assert codes == [("", 0), ("", 0), ("", 8), ("", 4), ("updates: task 4 has no config: 4 were given\n", 2)]
+    servers = f"--set engine.servers={tmp_path}/servers.txt"
+    assert (tmp_path / "asked-1").read_text() == f"update 9.yaml --json {servers} --metrics prom/synth-1.prom "
+    assert (tmp_path / "queued").read_text() == "requeue 42\n"
+
+
+def test_a_slurm_update_that_is_stopped_goes_back_into_the_queue(tmp_path: Path) -> None:
+    scontrol = '#!/usr/bin/env bash\necho "$@" >queued\n'
+    own = {"SLURM_ARRAY_TASK_ID": "0"}
+    run = sbatch(tmp_path, "updates.sbatch", "my.yaml", own=own, synth=SYNTH, scontrol=scontrol)
+    try:
+        wait_for((tmp_path / "asked").exists, run)
+    finally:
+        run.terminate()
+    assert (run.wait(30), (tmp_path / "queued").read_text()) == (8, "requeue 42\n")
 
 
 def documents() -> list[dict[str, Any]]:
@@ -210,6 +275,13 @@ def test_manifests_are_these_and_have_what_each_must() -> None:
         ("batch/v1", "Job", "synth"),
     ]
     assert all(each["spec"] for each in documents())
+
+
+@pytest.mark.parametrize("version", ["1.31", "1.36"])
+def test_kubernetes_own_schemas_allow_the_manifests(version: str) -> None:
+    validator = pytest.importorskip("kubernetes_validate")
+    for document in documents():
+        validator.validate(document, version, strict=True)  # raises what is missing, or unknown
 
 
 def test_the_service_finds_the_pods_and_their_port() -> None:
@@ -284,8 +356,15 @@ def test_systemd_understands_the_units(tmp_path: Path) -> None:
     assert "SuccessExitStatus=8 9" in UNITS[0].read_text()
 
 
+def test_the_dag_has_the_exit_codes_that_synth_has() -> None:
+    """What Airflow makes of it is for `make test-airflow`."""
+    text = DAG.read_text()
+    compile(text, str(DAG), "exec")
+    assert ("skip_on_exit_code=9" in text, update.NOTHING_NEW) == (True, 9)
+
+
 def test_the_readme_names_each_file() -> None:
     text = (DEPLOY / "README.md").read_text()
-    files = {str(path.relative_to(DEPLOY)) for path in (*SCRIPTS, *MANIFESTS, *UNITS, DEPLOY / "crontab")}
+    files = {str(path.relative_to(DEPLOY)) for path in (*SCRIPTS, *MANIFESTS, *UNITS, DAG, DEPLOY / "crontab")}
     assert {name for name in files if f"`{name}`" not in text and f"]({name})" not in text} == set()
     assert set(re.findall(r"\]\((?!\.\.|http)([^)#]+)\)", text)) <= files

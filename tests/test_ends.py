@@ -71,7 +71,8 @@ def test_a_signal_lets_what_is_in_flight_finish(
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 8, errors
     told = f"stopped early ({number.name}) in stage 'generate': what is finished, and every answer so far, is kept"
-    assert json.loads(out) == {"error": told, "fix": "run the same command again to go on", "exit_code": 8}
+    fix = "run the same command again to go on"
+    assert json.loads(out) == {"state": "stopped", "exit_code": 8, "error": told, "fix": fix}
     assert f"{number.name}: finishing what is in flight, 20 s at most" in errors
     assert f"error: {told}\n" in errors
     assert "run the same command again to go on" in errors

@@ -1,6 +1,8 @@
 """A dataset that grows by releases: what is new is asked for and added, what is there is not touched, what is gone can go."""
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from synth.stages import generate
 from synth.stages.publish import by_document
 
 SAMPLE = Path("examples/corpus/documents.jsonl").read_text(encoding="utf-8").splitlines()
+DOCUMENTS = [json.loads(line)["id"] for line in SAMPLE]
 CONFIG = {
     "name": "nightly",
     "tasks": {"retrieval": {"rows_per_passage": 2}},
@@ -26,6 +29,10 @@ CONFIG = {
     "shard_rows": 8,
     "publish": {"validation": 0.3},
 }
+NOTHING = {
+    "state": "nothing_new", "exit_code": 9, "planned": 0, "added": 0, "untouched": 2, "written": 0, "nothing_new": True,
+    "account": {"planned": 0, "written": 0, "rejected": {}, "failed": {}},
+}  # fmt: skip
 
 
 class Nightly:
@@ -41,10 +48,14 @@ class Nightly:
     def brings(self, name: str, first: int, last: int) -> None:
         (self.corpus / f"{name}.jsonl").write_text("\n".join(SAMPLE[first:last]) + "\n", encoding="utf-8")
 
-    def update(self, *options: str) -> tuple[int, dict[str, Any]]:
+    def update(self, *options: str, code: int | None = None) -> tuple[int, dict[str, Any]]:
         result = CliRunner().invoke(cli.main, ["update", str(self.config), "--json", *options])
-        assert result.exit_code in (0, 9), result.output
+        assert result.exit_code in ((0, 9) if code is None else (code,)), result.output
         return result.exit_code, json.loads(result.stdout)
+
+    def row(self, line: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(line)
+        return found
 
     def rows(self) -> list[dict[str, Any]]:
         return [row for file in sorted(self.dataset.glob("data/*.parquet")) for row in pq.read_table(file).to_pylist()]
@@ -75,10 +86,7 @@ def test_each_night_asks_for_what_is_new_and_touches_nothing_else(nightly: Night
     assert (code, first["release"], first["planned"], first["untouched"]) == (0, 1, 32, 0)
     files, rows = nightly.files(), nightly.rows()
 
-    assert nightly.update() == (
-        9,
-        first | {"planned": 0, "added": 0, "untouched": 2, "written": 0, "nothing_new": True},
-    )
+    assert nightly.update() == (9, first | NOTHING)
 
     nightly.brings("tuesday", 16, 24)
     code, second = nightly.update()
@@ -103,7 +111,7 @@ def test_each_night_asks_for_what_is_new_and_touches_nothing_else(nightly: Night
     assert (refused.exit_code, "licence" in refused.stderr) == (10, True)
     published += ["--accept-licence", "corpus", "--set", "publish.licence=cc0-1.0"]
     assert json.loads(CliRunner().invoke(cli.main, published).stdout)["rows"] == second["rows"]
-    assert json.loads(CliRunner().invoke(cli.main, published).stdout)["state"] == "nothing to do"
+    assert json.loads(CliRunner().invoke(cli.main, published).stdout)["state"] == "nothing_new"
     (victim, *_) = nightly.dataset.glob("data/train-0002*")
     victim.write_bytes(victim.read_bytes()[:-1] + b"?")
     assert CliRunner().invoke(cli.main, ["verify", str(nightly.config)]).exit_code == 6
@@ -113,10 +121,7 @@ def test_each_night_asks_for_what_is_new_and_touches_nothing_else(nightly: Night
 def test_a_document_that_comes_again_elsewhere_is_nothing_new(nightly: Nightly) -> None:
     _, first = nightly.update()
     nightly.brings("copy", 0, 4)
-    assert nightly.update() == (
-        9,
-        first | {"planned": 0, "added": 0, "untouched": 2, "written": 0, "nothing_new": True},
-    )
+    assert nightly.update() == (9, first | NOTHING)
     assert [path.name for path in (nightly.folder / "outputs/nightly/releases").iterdir()] == ["0001"]
 
 
@@ -173,6 +178,18 @@ def test_a_corpus_that_changes_while_a_release_is_begun_and_is_pruned_later(
     assert (code, found["withdrawn"] > 0) == (0, True)
 
 
+def test_a_folder_that_tar_took_away_and_back_is_the_same(nightly: Nightly) -> None:
+    _, first = nightly.update()
+    outputs = nightly.folder / "outputs"
+    subprocess.run(["tar", "-cf", nightly.folder / "nightly.tar", "-C", outputs, "nightly"], check=True, timeout=60)
+    shutil.rmtree(outputs)
+    outputs.mkdir()
+    subprocess.run(["tar", "-xf", nightly.folder / "nightly.tar", "-C", outputs], check=True, timeout=60)
+    assert nightly.update() == (9, first | NOTHING)
+    nightly.brings("tuesday", 16, 24)
+    assert nightly.update()[1]["planned"] == 16
+
+
 def test_other_settings_ask_for_what_is_more(nightly: Nightly) -> None:
     nightly.update()
     code, found = nightly.update("--set", "tasks.retrieval.rows_per_passage=3")
@@ -217,3 +234,40 @@ def test_targets_are_refused(nightly: Nightly) -> None:
 def test_a_corpus_that_gives_nothing_is_an_error(nightly: Nightly) -> None:
     found = CliRunner().invoke(cli.main, ["update", str(nightly.config), "--set", "tasks.retrieval.rows_per_passage=0"])
     assert (found.exit_code, "gives no row to write" in found.stderr) == (3, True)
+
+
+def test_status_and_show_look_into_the_last_release_and_any_other(nightly: Nightly) -> None:
+    def look(*arguments: str, code: int = 0) -> Any:
+        command, *more = arguments
+        found = CliRunner().invoke(cli.main, [command, str(nightly.config), *more])
+        assert found.exit_code == code, found.output
+        return found.stdout if code == 0 else found.stderr
+
+    assert "to do" in look("status")
+    _, first = nightly.update()
+    nightly.brings("tuesday", 16, 24)
+    nightly.update("--max-time", "0s", code=8)
+    begun = json.loads(look("status", "--json"))
+    assert [(one["release"], one["state"], one["rows"]) for one in begun["releases"]] == [
+        (1, "done", first["rows"]),
+        (2, "begun", None),
+    ]
+    assert {line["state"] for line in begun["stages"]} == {"to do"}
+    assert "stage 'negatives' is not finished" in look("show", code=5)
+    assert nightly.row(look("show", "--release", "1", "-n", "1", "--json"))["document_id"] in DOCUMENTS[:16]
+    _, second = nightly.update()
+    nightly.brings("wednesday", 24, 26)  # the corpus has changed since: no matter
+    told = json.loads(look("status", "--json"))
+    assert [(one["release"], one["state"], one["planned"], one["rows"]) for one in told["releases"]] == [
+        (1, "done", 32, first["rows"]),
+        (2, "done", 16, second["added"]),
+    ]
+    assert {line["state"] for line in told["stages"]} == {"done"}
+    assert next(line for line in told["stages"] if line["stage"] == "generate")["requests"] == 32
+    assert "withdrawn" in look("status")
+    assert nightly.row(look("show", "-n", "1", "--json"))["document_id"] in DOCUMENTS[16:24]
+    assert len(look("show", "--stage", "publish", "-n", "999", "--json").splitlines()) == second["rows"]
+    assert "there is no release 3 (there are: 1 to 2)" in look("show", "--release", "3", code=2)
+    assert look("show", "--stage", "filter", "--status", "rejected", "-n", "1", "--set", "seed=7")
+    nightly.config.write_text(nightly.config.read_text().replace("name: nightly", "name: other"))
+    assert "has no releases" in look("show", "--release", "1", code=2)

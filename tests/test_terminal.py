@@ -69,8 +69,9 @@ def test_an_error_is_json_too_where_json_was_asked_for(config: Path) -> None:
     assert (done.returncode, json.loads(done.stdout)) == (
         6,
         {
+            "state": "failed",
+            "exit_code": 6,
             "error": f"{config.parent}/outputs/run: the run is not finished: 14 stages are to do, 'corpus' first",
             "fix": "run `synth run` with the same config (and the same -n and --set) to the end",
-            "exit_code": 6,
         },
     )

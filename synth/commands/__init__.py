@@ -42,7 +42,7 @@ def takes_config(
                 is_flag=True,
                 callback=_remember,
                 is_eager=True,
-                help="Print JSON; of rows, one object a line. Of an error too: {error, fix, exit_code}.",
+                help="Print JSON; of rows, one object a line. Of an error too: {state, exit_code, error, fix}.",
             ),
         ]
         for option in reversed(options):
@@ -52,10 +52,37 @@ def takes_config(
     return decorate
 
 
-def load(config: Path, overrides: tuple[str, ...], limit: int | None = None, executor: str | None = None) -> "Config":
+def takes_metrics(command: F) -> F:
+    return click.option(
+        "--metrics", type=click.Path(path_type=Path), metavar="FILE",
+        help="Write a text file for Prometheus, however it ends: see docs/metrics.md.",
+    )(command)  # fmt: skip
+
+
+def takes_executor(command: F) -> F:
+    options = [
+        click.option(
+            "--executor", metavar="KIND", help="Where stages run: local, or ray. Short for --set executor.kind=KIND."
+        ),
+        click.option(
+            "--address",
+            metavar="ADDRESS",
+            help="Of the Ray cluster, auto or host:port: --executor ray, with this address.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def load(
+    config: Path, overrides: tuple[str, ...], limit: int | None = None, executor: str | None = None, address: str | None = None
+) -> "Config":  # fmt: skip
     from synth import config as configs
 
-    return configs.load(config, (*overrides, *([f"corpus.limit={limit}"] if limit else ())), executor)
+    executor = executor or ("ray" if address else None)
+    more = [*([f"corpus.limit={limit}"] if limit else []), *([f"executor.address={address}"] if address else [])]
+    return configs.load(config, (*overrides, *more), executor)
 
 
 def load_if_given(config: Path | None, overrides: tuple[str, ...]) -> "Config | None":

@@ -14,7 +14,9 @@ from synth.commands import load, takes_config
 @click.option("--format", "name", required=True, help="Name of the format: see docs/exports.md.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the files: new or empty.")
 @click.option("--task", "tasks", multiple=True, help="Only rows of this task; may be given several times.")
-@click.option("--negatives", type=click.IntRange(min=1), help="Negatives of a triplet or tuple; see docs/exports.md.")
+@click.option(
+    "--negatives", type=click.IntRange(min=0), help="Negatives of a row at most, 0 for pairs; see docs/exports.md."
+)
 @click.option("--query", help="How to write a query, e.g. 'Instruct: {instruction} Query: {query}'.")
 @click.option("--scores", is_flag=True, help="The reranker's scores go along, as those of a teacher.")
 def command(
@@ -27,7 +29,7 @@ def command(
 
     found = runs.export(load(config, overrides, limit), name, out, tasks, negatives, query, scores)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(found)))
+        click.echo(json.dumps({"state": "done", "exit_code": 0, **dataclasses.asdict(found)}))
         return
     rows = [f"{rows:,} of {split}" for split, rows in found.written.items()]
     out_of = [f"{rows:,} {reason}" for reason, rows in found.left_out.items()]

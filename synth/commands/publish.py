@@ -42,6 +42,6 @@ def command(
     to = Hub(repo, private=private, revision=revision, tag=tag) if repo is not None else Storage(url or "")
     found = publishing.publish(settings, to, accepted=accepted, replace=replace, dry_run=dry_run)
     if as_json:
-        click.echo(json_line(dataclasses.asdict(found)))
+        click.echo(json_line({"state": found.state, "exit_code": 0, **dataclasses.asdict(found)}))
     else:
         click.echo(show_publish.render(found, settings.publish.licence))

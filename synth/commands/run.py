@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from synth.commands import load, seconds, takes_config
+from synth.commands import load, seconds, takes_config, takes_executor, takes_metrics
 
 
 @click.command()
@@ -18,29 +18,28 @@ from synth.commands import load, seconds, takes_config
     help="How long requests in flight may take to finish, once the run is to stop.",
 )  # fmt: skip
 @click.option("--retry-failed", is_flag=True, help="Ask again what the engine failed to answer.")
-@click.option("--executor", metavar="KIND", help="Where stages run: local, or ray. Short for --set executor.kind=KIND.")
-@click.option(
-    "--address",
-    metavar="ADDRESS",
-    help="Of the Ray cluster, auto or host:port: --executor ray, with this address.",
-)
+@takes_executor
+@takes_metrics
 def command(
     config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool,
     max_time: float | None, grace: float, retry_failed: bool, executor: str | None, address: str | None,
+    metrics: Path | None,
 ) -> None:  # fmt: skip
     """Run CONFIG to the end, or go on where it stopped."""
-    from synth import runs, show
+    from synth import runs, show, telemetry
     from synth.progress import shown
     from synth.stop import Stop, on_signals
     from synth.terminal import results
 
-    executor = executor or ("ray" if address else None)
-    settings = load(config, (*overrides, *([f"executor.address={address}"] if address else ())), limit, executor)
-    stop = Stop(max_time, grace)
-    with on_signals(stop), shown() as display:
-        result = runs.run(settings, display, stop, retry_failed=retry_failed)
+    with telemetry.watched("run", config, metrics) as watch:
+        settings = load(config, overrides, limit, executor, address)
+        watch.run, watch.so_far = settings.name, lambda: runs.so_far(settings)
+        stop = Stop(max_time, grace)
+        with on_signals(stop), shown() as display:
+            result = runs.run(settings, watch.over(display), stop, retry_failed=retry_failed)
+        watch.ended(telemetry.DONE if result.ran else telemetry.NOTHING_NEW, result.account, result.account.written)
     if as_json:
-        click.echo(json.dumps(result.summary))
+        click.echo(json.dumps({"state": watch.state, "exit_code": watch.exit_code, **result.summary}))
         return
     console = results()
     if not result.ran:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from synth.commands import load, seconds, takes_config
+from synth.commands import load, seconds, takes_config, takes_executor, takes_metrics
 
 NOTHING_NEW = 9
 
@@ -21,27 +21,32 @@ NOTHING_NEW = 9
     "--grace", callback=seconds, default="20s", show_default=True, metavar="TIME",
     help="How long requests in flight may take to finish, once the run is to stop.",
 )  # fmt: skip
+@takes_executor
+@takes_metrics
 @click.pass_context
 def command(
     context: click.Context, config: Path, overrides: tuple[str, ...], limit: int | None, as_json: bool,
-    prune: bool, max_time: float | None, grace: float,
+    prune: bool, max_time: float | None, grace: float, executor: str | None, address: str | None, metrics: Path | None,
 ) -> None:  # fmt: skip
     """Write rows for what is new in the corpus of CONFIG, as a release of its own, and add them to the dataset.
 
     Exit code 9 says that there was nothing new.
     """
-    from synth import series
+    from synth import series, telemetry
     from synth.progress import shown
     from synth.stop import Stop, on_signals
 
-    settings = load(config, overrides, limit)
-    stop = Stop(max_time, grace)
-    with on_signals(stop), shown() as display:
-        found = series.update(settings, display, stop, prune=prune)
+    with telemetry.watched("update", config, metrics) as watch:
+        settings = load(config, overrides, limit, executor, address)
+        watch.run, watch.so_far = settings.name, lambda: series.so_far(settings)
+        stop = Stop(max_time, grace)
+        with on_signals(stop), shown() as display:
+            found = series.update(settings, watch.over(display), stop, prune=prune)
+        watch.ended(telemetry.NOTHING_NEW if found.nothing else telemetry.DONE, found.account, found.rows)
+        watch.exit_code = NOTHING_NEW if found.nothing else 0
     if as_json:
-        click.echo(
-            json.dumps(dataclasses.asdict(found) | {"dataset": str(found.dataset), "nothing_new": found.nothing})
-        )
+        said = {"state": watch.state, "exit_code": watch.exit_code, **dataclasses.asdict(found)}
+        click.echo(json.dumps(said | {"dataset": str(found.dataset), "nothing_new": found.nothing}))
     elif found.nothing:
         click.echo(f"Nothing new: {found.dataset} is at release {found.release}, with {found.rows:,} rows.")
     else:
@@ -49,5 +54,4 @@ def command(
             f"release {found.release}: {found.planned:,} planned, {found.added:,} added, {found.withdrawn:,} withdrawn; "
             f"{found.rows:,} rows in {found.dataset}, {found.written:,} files written, {found.untouched:,} untouched"
         )
-    if found.nothing:
-        context.exit(NOTHING_NEW)
+    context.exit(watch.exit_code)

@@ -3,7 +3,7 @@
 A format has
 - `READS`: the schema it is made from, DATASET (one row per query) or SCORED_PAIRS;
 - `OPTIONS`: which of the options `negatives`, `query` and `scores` it takes;
-- `FIXED`, if a row must have the asked number of negatives: by default as many as the run mined;
+- `FIXED`, if it has as many negatives as the run mined, unless told otherwise; without it, one;
 - `lines(row, split, options)`: what a row becomes: (file, object) pairs, or the reason why it is left out.
 It is a pure function of one row. What files need together (folders, dedup, counts) is synth/exporting.py.
 """
@@ -32,7 +32,7 @@ class Options:
     """What a person may choose."""
 
     negatives: int = 1
-    """How many negatives, where a format has a fixed number."""
+    """How many negatives, where a format can be told; 0 makes pairs, for training on the negatives of the batch alone."""
     query: str = "{query}"
     """How a query is written, with {instruction} and {query}."""
     scores: bool = False

@@ -8,7 +8,8 @@ from synth import schemas
 from synth.exports import Line, Lines, Options, Row
 
 READS = schemas.DATASET
-OPTIONS = frozenset[str]()
+OPTIONS = frozenset({"negatives"})
+FIXED = True
 
 
 def lines(row: Row, split: str, options: Options) -> Lines:
@@ -16,6 +17,11 @@ def lines(row: Row, split: str, options: Options) -> Lines:
     value = {
         "messages": [*system, {"role": "user", "content": row["query"]}],
         "positive_messages": [[{"role": "user", "content": row["positive"]}]],
-        "negative_messages": [[{"role": "user", "content": text}] for text in row["negatives"]],
     }
-    return [Line(f"{split}.jsonl", value)] if row["negatives"] else "no_negatives"
+    if options.negatives:
+        if not row["negatives"]:
+            return "no_negatives"
+        value["negative_messages"] = [
+            [{"role": "user", "content": text}] for text in row["negatives"][: options.negatives]
+        ]
+    return [Line(f"{split}.jsonl", value)]

@@ -1,7 +1,7 @@
 """Publishing: a verified dataset to the Hub, a bucket or a folder, and nothing there that it does not know is lost.
 
 The way is always the same: look at what is there, compare, send what differs. So the same command goes on where a killed
-one stopped, says "nothing to do" when all is there, and after an error that may pass begins with another look.
+one stopped, says "nothing_new" when all is there, and after an error that may pass begins with another look.
 """
 
 import time
@@ -40,7 +40,7 @@ class Outcome:
 
     to: str
     state: str
-    """`published`, `nothing to do` or `dry run`."""
+    """`done`, `nothing_new` or `dry_run`."""
     rows: int
     dataset: str
     """Digest of card, shards and figures: the same for the same dataset."""
@@ -97,7 +97,7 @@ def _once(wanted: Contents, destination: Destination, *, replace: bool, dry_run:
         raise _refused(destination.name, changes)
     found = Outcome(
         to=destination.name,
-        state="dry run",
+        state="dry_run",
         rows=wanted.rows,
         dataset=wanted.digest,
         add=changes.add,
@@ -107,10 +107,10 @@ def _once(wanted: Contents, destination: Destination, *, replace: bool, dry_run:
         make=there.makes,
     )
     if not (changes or there.makes):
-        return Outcome(**{**asdict(found), "state": "nothing to do"})
+        return Outcome(**{**asdict(found), "state": "nothing_new"})
     if dry_run:
         return found
-    return Outcome(**{**asdict(found), "state": "published", "at": destination.send(wanted, changes, there)})
+    return Outcome(**{**asdict(found), "state": "done", "at": destination.send(wanted, changes, there)})
 
 
 def _refused(name: str, changes: Changes) -> RefusedError:

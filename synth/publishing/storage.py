@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from synth import objects
 from synth.errors import ConfigError, StoreError, SynthError
 from synth.files import sync
 from synth.publishing.changes import Changes, There
@@ -25,7 +26,6 @@ _BEGUN = "synth.begun.json"
 _CHUNK = 2**20
 _WHOLE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"}
 """Stores in which a file appears when all of it is there; in others it gets its name by a rename."""
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 _AGAIN = "run the same command again: what is there is not sent again"
 
 
@@ -34,10 +34,7 @@ class Storage:
         self.name = redact(url)
         self._protocol = urlsplit(url).scheme if "://" in url else "file"
         with self._explained():
-            import fsspec
-
-            self._fs, root = fsspec.core.url_to_fs(url)
-            self._root = root.rstrip("/")
+            self._fs, self._root = objects.store(url)
 
     def look(self, wanted: Contents) -> There:
         self._is_elsewhere(wanted)
@@ -123,24 +120,20 @@ class Storage:
             yield
         except SynthError:
             raise
-        except ImportError as error:
-            extra = _EXTRAS.get(self._protocol)
-            install = f"pip install 'synth[{extra}]'" if extra else "install the package that fsspec names"
-            raise ConfigError(f"{self.name}: {redact(str(error))}", fix=install) from error
         except Exception as error:
             raise self._error(error) from error
 
     def _error(self, error: Exception) -> SynthError:
-        kind, said = type(error).__name__, f"{self.name}: {redact(str(error)) or type(error).__name__}"
-        if isinstance(error, ValueError) and "rotocol" in str(error):
-            return ConfigError(said, fix="a folder, s3://BUCKET/FOLDER, gs://BUCKET/FOLDER, or another of fsspec's")
-        if isinstance(error, PermissionError) or "Credentials" in kind:
-            return StoreError(said, fix="give it credentials that may list, read, write and delete there")
-        if isinstance(error, FileNotFoundError):
-            return StoreError(said, fix="make the bucket, or mend its name; it must be there before")
-        if isinstance(error, ConnectionError | TimeoutError) or "Connect" in kind or "Timeout" in kind:
-            return Passing(said, fix=f"is the address right, and the network there? Then {_AGAIN}")
-        return StoreError(said, fix=f"mend what it says, then {_AGAIN}")
+        said = f"{self.name}: {redact(str(error)) or type(error).__name__}"
+        match objects.trouble(error):
+            case "denied":
+                return StoreError(said, fix="give it credentials that may list, read, write and delete there")
+            case "missing":
+                return StoreError(said, fix="make the bucket, or mend its name; it must be there before")
+            case "unreachable":
+                return Passing(said, fix=f"is the address right, and the network there? Then {_AGAIN}")
+            case _:
+                return StoreError(said, fix=f"mend what it says, then {_AGAIN}")
 
 
 def _same(listed: Listed, wanted: Contents) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth import accounts, earlier, pipeline, speed, store, timings
+from synth import accounts, earlier, pipeline, releases, speed, store, timings
 from synth.accounts import Account
 from synth.config import Config
 from synth.figures import Step, funnel
@@ -62,8 +62,10 @@ def see(config: Config, rows: int) -> Seen:
     it is not finished, or damaged."""
     name = config.name
     if done := earlier.releases(config.folder):
-        name, config = f"{name}, release {len(done)}", earlier.release(config, done[:-1])
-    built, run = pipeline.build(config), config.folder
+        name, run = f"{name}, release {len(done)}", done[-1].folder
+        config, built = releases.described(done[-1])
+    else:
+        run, built = config.folder, pipeline.build(config)
     account = accounts.balanced(built, run)
     stats = json.loads((run / built.publish.folder / "stats.json").read_text(encoding="utf-8"))
     surplus = frozenset(store.read_part(run / built.quota.folder / SURPLUS).column("id").to_pylist())

@@ -7,7 +7,7 @@ Every row of the input is accounted for: a document gives its passages, or one r
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
@@ -18,7 +18,7 @@ import pyarrow as pa
 from synth import languages, readers, sources
 from synth.config import Columns, Config, Corpus
 from synth.errors import InputError
-from synth.formats import Row
+from synth.formats import File, Row
 from synth.passages import clean, estimate_tokens, split
 from synth.schemas import OK, PASSAGES, REJECTED, stable_id, table
 from synth.stage import Source
@@ -62,16 +62,16 @@ def stage(config: Config) -> Source:
             "shard_rows": config.shard_rows,
             "files": [readers.stamp(file) for file in found],
         },
-        read=partial(_shards, corpus, config.shard_rows),
+        read=partial(_shards, corpus, config.shard_rows, found),
     )
 
 
-def documents(corpus: Corpus) -> Iterator[Document]:
-    """Yield the documents of `corpus`, in order; raises InputError as `readers.rows` does."""
+def documents(corpus: Corpus, found: Sequence[File] | None = None) -> Iterator[Document]:
+    """Yield the documents of `corpus`, in order; raises InputError as `readers.rows` does. `found` are its files, if listed."""
     named = corpus.columns
     columns = [name for name in named.model_dump().values() if name]
     source = corpus.model_dump(include={"path", "dataset", "config", "split", "revision", "limit"})
-    for row in readers.rows(columns=columns, whole_files=True, **source):
+    for row in readers.rows(columns=columns, whole_files=True, found=found, **source):
         yield _document(row, corpus)
 
 
@@ -149,13 +149,13 @@ def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and not math.isfinite(value))
 
 
-def _shards(corpus: Corpus, shard_rows: int) -> Iterator[pa.Table]:
+def _shards(corpus: Corpus, shard_rows: int, found: Sequence[File]) -> Iterator[pa.Table]:
     """Yield tables of `shard_rows` passages (schemas.PASSAGES); raises InputError when not one of them is ok."""
     seen = Seen()
     fates: Counter[str] = Counter()
     examples: dict[str, str] = {}
     rows: list[Mapping[str, Any]] = []
-    for document in documents(corpus):
+    for document in documents(corpus, found):
         for row in _passages(document, corpus, seen):
             rows.append(row)
             fates[row["reason"] or OK] += 1

@@ -18,6 +18,7 @@ from synth.encoders import Encoder
 from synth.errors import InputError
 from synth.formats import Row
 from synth.nearest import Nearest
+from synth.objects import Object
 from synth.passages import clean
 from synth.schemas import OK, PERSONAS
 from synth.stage import Map, Stage, Workspace
@@ -149,12 +150,16 @@ def _persona(row: Row, column: str) -> tuple[str, str]:
 
 
 def _digest(settings: Personas) -> str:
-    """Hash the content of local files, so that an edited library is not taken for the old one; empty for a dataset."""
+    """Hash the content of local files, and the store's marks of objects, so that an edited library is not taken for the old one;
+    empty for a dataset."""
     if settings.dataset:
         return ""
     hashed = hashlib.blake2b(digest_size=16)
     for file in readers.files(settings.path or str(SHIPPED)):
         try:
+            if isinstance(file.path, Object):
+                hashed.update(repr(readers.stamp(file)).encode())
+                continue
             with file.path.open("rb") as stream:
                 hashed.update(hashlib.file_digest(stream, "sha256").digest())
         except OSError as error:

@@ -146,7 +146,8 @@ def _publish(
     figures["models"] = {card.public_name(name): rows for name, rows in figures["models"].items()}
     steps = funnel(manifests)
     figures |= left_out(counted, tally) | steered(counted) | kept_out.figures()
-    (folder / "README.md").write_text(card.card(facts, figures, steps, [row for _, row in samples]), encoding="utf-8")
+    page = card.card(facts, figures, steps, [row for _, row in samples], card.content_of(folder))
+    (folder / "README.md").write_text(page, encoding="utf-8")
     stats = {**figures, "funnel": [asdict(step) for step in steps]}
     text = json.dumps(stats, indent=1, sort_keys=True, ensure_ascii=False)
     (folder / "stats.json").write_text(text + "\n", encoding="utf-8")

@@ -24,7 +24,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from synth import __version__, config, encoders, kept, runs, store, vectors
+from synth import __version__, config, encoders, kept, runs, series, store, vectors
 from synth.encoders.hashing import Settings as Hashing
 from synth.errors import ConfigError, ModelError, Stopped, StoreError
 from synth.executors import _keeper, _worker, local
@@ -36,6 +36,7 @@ from synth.stage import Map, Source, Stage
 from synth.stop import Stop
 from tests.killing import Killer, contents
 from tests.llm_server import LlmServer
+from tests.telemetry import watched
 
 NUMBERS = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("n", pa.int64(), nullable=False)])
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
@@ -115,6 +116,19 @@ def test_a_run_on_a_cluster_has_the_same_files_as_one_on_this_machine(
     wrote = [json.loads(line) for line in (folder / "timings.jsonl").read_text().splitlines()]
     requests = [line["requests"] for line in wrote if line["stage"] == "generate"]
     assert sum(requests) == killer.server.asked.total()
+
+
+def test_an_update_on_a_cluster_has_the_same_files_as_one_on_this_machine(cluster: Cluster, tmp_path: Path) -> None:
+    made = {}
+    for name, kind, own in (("here", None, []), ("cluster", "ray", [f"executor.address={cluster.address}"])):
+        settings = config.load(watched.config(tmp_path, outputs=str(tmp_path / name)), own, kind)
+        grown = config.load(watched.config(tmp_path, outputs=str(tmp_path / name)), [*own, "corpus.limit=16"], kind)
+        with shown() as display:
+            assert [series.update(one, display).planned for one in (settings, settings, grown)] == [24, 0, 8]
+        folder = settings.folder / "dataset"
+        made[name] = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert made["cluster"] == made["here"]
+    assert any(name.startswith("data/train-0002") for name in made["here"])
 
 
 def test_a_lost_node_costs_what_it_had_under_way(

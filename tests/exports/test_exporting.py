@@ -1,6 +1,9 @@
 """Exports of a whole run: bytes, counts, refusals."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,3 +90,27 @@ def test_rows_are_read_in_batches(run: config.Config, monkeypatch: pytest.Monkey
     monkeypatch.setattr(exporting._Files, "add", write)
     found = runs.export(run, "nemo", tmp_path / "a")
     assert seen == ["read", "written"] * found.rows
+
+
+def test_a_killed_export_leaves_nothing_that_looks_finished(run: config.Config, tmp_path: Path) -> None:
+    """SIGKILL after ten lines: no folder of that name, and the next export takes away what the killed one left."""
+    killed = (
+        "import os, signal, sys; from pathlib import Path; from synth import config, exporting, runs\n"
+        "add = exporting._Files.add\n"
+        "def some(files, line):\n"
+        "    add(files, line)\n"
+        "    if sum(files.lines.values()) == 10: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "exporting._Files.add = some\n"
+        "runs.export(config.load(Path('configs/quickstart.yaml'), sys.argv[2:]), 'nemo', Path(sys.argv[1]))\n"
+    )
+    overrides = [*MADE_UP, f"outputs={run.outputs}"]
+    for name in ("a", "b"):
+        if name == "b":
+            runs.export(run, "nemo", tmp_path / "b")
+        before = contents(tmp_path / name)
+        found = subprocess.run([sys.executable, "-c", killed, str(tmp_path / name), *overrides], check=False)
+        assert found.returncode == -signal.SIGKILL
+        assert contents(tmp_path / name) == before
+        runs.export(run, "nemo", tmp_path / name)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b") != {}
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "a", tmp_path / "b"]

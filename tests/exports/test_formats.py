@@ -62,7 +62,18 @@ def test_swift(name: str, role: str, system: str) -> None:
         "positive_messages": [[{"role": role, "content": "P"}]],
         "negative_messages": [[{"role": role, "content": "N1"}], [{"role": role, "content": "N2"}]],
     }
-    assert lines(name) == [Line("train.jsonl", found)]
+    assert lines(name, negatives=2) == [Line("train.jsonl", found)]
+
+
+def test_no_negatives_make_pairs() -> None:
+    pair = {"anchor": QUERY, "positive": "P"}
+    without = {**ROW, "negatives": []}
+    for row in (ROW, without):
+        assert lines("sentence_transformers_triplet", row, negatives=0) == [Line("train.jsonl", pair)]
+        assert lines("sentence_transformers_tuple", row, negatives=0) == [Line("train.jsonl", pair)]
+        (line,) = lines("swift_embedding", row, negatives=0)
+        assert list(line.value) == ["messages", "positive_messages"]
+    assert lines("swift_embedding", without, negatives=2) == "no_negatives"
 
 
 def test_tevatron() -> None:

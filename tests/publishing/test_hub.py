@@ -47,7 +47,7 @@ def files(config: Config) -> dict[str, bytes]:
 
 def test_all_is_one_commit_and_a_tag_and_again_is_nothing_to_do(run: Config, hub: HubServer) -> None:
     would = publish(run, dry_run=True)
-    assert (would.state, hub.repos, hub.sent) == ("dry run", {}, 0)
+    assert (would.state, hub.repos, hub.sent) == ("dry_run", {}, 0)
     done = publish(run)
     assert (done.add, done.make) == (would.add, would.make)
     assert {"README.md", "stats.json", "synth.json", "data/train-00000-of-00001.parquet"} <= {*done.add}
@@ -56,7 +56,7 @@ def test_all_is_one_commit_and_a_tag_and_again_is_nothing_to_do(run: Config, hub
     assert ours == files(run)
     assert (len(repo.commits), repo.tags) == (2, {contents.of(run).tag: repo.branches["main"]})
     hub.asked.clear()
-    assert publish(run).state == "nothing to do"
+    assert publish(run).state == "nothing_new"
     assert [step for step in hub.asked if step.startswith(("POST", "PUT"))] == []
 
 
@@ -104,9 +104,9 @@ def test_what_this_run_did_not_publish_is_not_overwritten(run: Config, hub: HubS
     with pytest.raises(RefusedError, match=next(iter(there))):
         publish(run)
     assert repo.files == there
-    assert publish(run, replace=True).state == "published"
+    assert publish(run, replace=True).state == "done"
     assert {path: repo.files[path] for path in files(run)} == files(run)
-    assert publish(run).state == "nothing to do"
+    assert publish(run).state == "nothing_new"
 
 
 def test_rows_that_were_changed_since_are_not_overwritten(run: Config, grown: Config, hub: HubServer) -> None:
@@ -127,7 +127,7 @@ def test_the_dataset_of_another_run_is_not_overwritten(run: Config, grown: Confi
 
 def test_a_tag_is_not_moved(run: Config, grown: Config, hub: HubServer) -> None:
     publish(run, tag="v1")
-    assert publish(run, tag="v1").state == "nothing to do"
+    assert publish(run, tag="v1").state == "nothing_new"
     with pytest.raises(RefusedError, match="another dataset's"):
         publish(grown, tag="v1")
 
@@ -151,7 +151,7 @@ FAULTS = {
 @pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
 def test_what_passes_is_tried_again(run: Config, hub: HubServer, faults: dict[str, list[Any]]) -> None:
     hub.faults = {step: list(found) for step, found in faults.items()}
-    assert publish(run).state == "published"
+    assert publish(run).state == "done"
     assert not any(hub.faults.values())
     large = {data for path, data in files(run).items() if path.endswith(".parquet")}
     assert hub.sent == sum(map(len, large))
@@ -164,7 +164,7 @@ def test_a_commit_of_somebody_else_meanwhile_is_looked_at_before_ours(run: Confi
     (run.folder / "report.html").write_text("new")
     try:
         hub.faults = {"POST commit": [lambda: repo.commit({**repo.files, "LICENSE": b"CC"})]}
-        assert publish(run).state == "published"
+        assert publish(run).state == "done"
         assert repo.files["LICENSE"] == b"CC"
         assert repo.files["report.html"] == b"new"
     finally:
@@ -178,7 +178,7 @@ def test_a_killed_upload_goes_on_where_it_stopped(run: Config, hub: HubServer) -
     assert "same command again" in failed.value.fix
     sent = hub.sent
     hub.faults = {}
-    assert publish(run).state == "published"
+    assert publish(run).state == "done"
     assert hub.sent == sent > 0
 
 

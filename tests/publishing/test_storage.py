@@ -78,8 +78,8 @@ def test_what_is_published_is_there_and_again_is_nothing_to_do(run: Config, grow
     assert publish(run, to).add == would.add
     found = there(to)
     assert (found.keys() - files(run).keys(), files(run).items() <= found.items()) == ({"synth.json"}, True)
-    assert publish(run, to).state == "nothing to do"
-    assert publish(grown, to).state == "published"
+    assert publish(run, to).state == "nothing_new"
+    assert publish(grown, to).state == "done"
     assert files(grown).items() <= there(to).items()
     assert there(to).keys() == {*files(grown), "synth.json"}
 
@@ -99,7 +99,7 @@ def test_rows_that_were_changed_since_are_refused(run: Config, grown: Config, to
     put(to, "NOTES.md", b"no rows, and none of ours")
     with pytest.raises(RefusedError, match="changed since it was published"):
         publish(grown, to)
-    assert publish(grown, to, replace=True).state == "published"
+    assert publish(grown, to, replace=True).state == "done"
     assert there(to)["NOTES.md"] == b"no rows, and none of ours"
 
 
@@ -123,7 +123,7 @@ def test_a_killed_upload_is_gone_on_with_also_by_the_next_dataset(
     found = publish(grown, to)
     assert {*done} & {*found.add, *found.change} == set()
     assert files(grown).items() <= there(to).items()
-    assert publish(run, to).state == "published"
+    assert publish(run, to).state == "done"
     assert there(to).keys() == {*files(run), "synth.json"}
 
 

@@ -244,6 +244,20 @@ def test_datasets_loads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vali
     assert loaded["train"].to_list() == data(folder, "train").to_pylist()
 
 
+def test_datasets_does_not_take_one_run_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both folders are named `dataset`, and their cards say the same but for the rows' hash."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets = pytest.importorskip("datasets")
+    found = {}
+    for number in (1, 2):
+        folder, _ = publish_rows(tmp_path / str(number), [mined(number)])
+        assert folder.name == "dataset"
+        loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"), split="train")
+        found[number] = loaded["id"][:]
+    assert found == {1: ["row1"], 2: ["row2"]}
+
+
 def test_the_figures(tmp_path: Path) -> None:
     rows = [
         mined(0),

