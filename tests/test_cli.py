@@ -112,7 +112,7 @@ def test_status_of_a_run_whose_answers_were_all_there(config: Path) -> None:
     invoke("run", config, "-n", "3")
     (line,) = (line for line in invoke("status", config, "-n", "3").stdout.splitlines() if line.startswith(" generate"))
     assert line.split()[:3] == ["generate", "done", "6"]
-    assert line.endswith("12 answers out of the journal")
+    assert line.rstrip().endswith("12 answers out of the journal")
 
 
 def test_plan_counts_without_an_engine(config: Path) -> None:
