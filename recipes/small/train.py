@@ -14,12 +14,13 @@ folder, of which recipes/small/squad.py and stdlib.py write two. docs/training.m
 import argparse
 import importlib.util
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import datasets
 import pyarrow.parquet as pq
-from evaluate import Questions, table
+from measure import Questions, table
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.sentence_transformer.losses import CachedGISTEmbedLoss
 
@@ -71,7 +72,7 @@ def main() -> None:
 
 
 def read(folder: Path) -> datasets.Dataset:
-    """Return the rows of the split `train`. Not by `load_dataset`, whose cache takes one local folder for another."""
+    """Return the rows of the split `train`."""
     files = sorted(folder.glob("data/train-*.parquet"))
     if not files:
         sys.exit(f"{folder}: no data/train-*.parquet: give the folder of a dataset, outputs/NAME/dataset")
@@ -104,6 +105,7 @@ def train(
     model: SentenceTransformer, rows: datasets.Dataset, asked: argparse.Namespace, stage: str, rate: float
 ) -> list[float]:
     """Train in place for `--epochs`, leaving checkpoints half-way and at the end in `<out>/<stage>`. Returns the losses."""
+    shutil.rmtree(asked.out / stage, ignore_errors=True)  # an earlier run's checkpoints would be merged
     # The model is its own guide: what it finds nearer than the positive is masked, as in the paper. Similarities between
     # queries and between passages are left out: a query's with itself, 1, is masked only while its positive is below 0.9.
     loss = CachedGISTEmbedLoss(

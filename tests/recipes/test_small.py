@@ -30,12 +30,12 @@ def recipe() -> Any:
     """The modules of the recipe, which stand in no package."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(RECIPE))
-        import evaluate
+        import measure
         import squad
         import stdlib
         import train
 
-        yield SimpleNamespace(evaluate=evaluate, squad=squad, stdlib=stdlib, train=train)
+        yield SimpleNamespace(measure=measure, squad=squad, stdlib=stdlib, train=train)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,9 @@ def test_three_stages_end_with_a_table(
     assert first > 20
     assert 0 < second <= first
     assert len(found["losses"]) >= 4
-    assert all(math.isfinite(loss) and loss > 0 for loss in found["losses"])
+    # A last batch of one pair has no negatives, so a loss of 0.
+    assert all(math.isfinite(loss) and loss >= 0 for loss in found["losses"])
+    assert sum(loss > 0 for loss in found["losses"]) >= 4
     assert len(list(tmp_path.glob("stage2/checkpoint-*/model.safetensors"))) == 2
     assert (tmp_path / "merged/model.safetensors").exists() == MERGES
 
@@ -171,7 +173,7 @@ def test_the_table_says_how_sure_a_difference_is(recipe: Any) -> None:
     base = np.zeros(100)
     better = base + 0.5
     better[:10] = 0
-    assert recipe.evaluate.table({"base": base, "a": better, "b": base}) == [
+    assert recipe.measure.table({"base": base, "a": better, "b": base}) == [
         "| model | nDCG@10 | against base, 95 % |",
         "|---|---|---|",
         "| base | 0.0000 | |",
