@@ -291,6 +291,7 @@ def test_the_command(run: Config, tmp_path: Path) -> None:
     assert contents.of(run).items["report.html"].bytes == (run.folder / "report.html").stat().st_size
     as_json = CliRunner().invoke(main, ["report", str(path), "--json", "--out", str(tmp_path / "a/b.html")])
     found = json.loads(as_json.stdout)
+    assert (found["state"], found["exit_code"]) == ("done", 0)
     assert (found["path"], found["bytes"]) == (str(tmp_path / "a/b.html"), (tmp_path / "a/b.html").stat().st_size)
     assert runs.verify(run)["rows"] == 52
     assert next(option.default for option in main.commands["report"].params if option.name == "rows") == report.ROWS
