@@ -198,7 +198,7 @@ def test_links_of_a_page_lead_somewhere(name: str) -> None:
             assert anchor in [slug(title) for title in titles], target
 
 
-OTHER = (" ", "# refused", "# rules for Prometheus")
+OTHER = (" ", "# refused")
 """How YAML begins that is no config, or is not to be one."""
 NAMED = re.compile(r"^`[^`]+`:[^\n]*\n(?:[^\n`]+\n)*\n```.*?^```$", re.MULTILINE | re.DOTALL)
 """A block that is a file of its own: it is written down and run where its page is."""
