@@ -27,6 +27,7 @@ _MARKS = (
     "md5Hash",
     "content_md5",
     "LastModified",
+    "Last-Modified",
     "last_modified",
     "updated",
     "mtime",
@@ -63,7 +64,9 @@ def store(url: str) -> tuple[Any, str]:
 def trouble(error: BaseException) -> Trouble:
     """Say what kind of trouble a store's client has: they raise OSErrors, their own, and those of what they are made of."""
     kind, said = type(error).__name__, str(error)
-    if "PreconditionFailed" in kind + said or "pre-condition" in said:
+    if (
+        kind == "FileExpired" or "PreconditionFailed" in kind + said or "pre-condition" in said
+    ):  # FileExpired is s3fs's own
         return "changed"
     if isinstance(error, PermissionError) or "Credential" in kind:
         return "denied"
@@ -114,11 +117,8 @@ class Object:
 
     def open(self, mode: str = "rb", *, in_order: bool = True) -> IO[bytes]:
         """Open it for reading; not `in_order`, nothing is read ahead. Raises InputError where it is another by now."""
-        try:
-            info = self.fs.info(self.key, refresh=True)
-        except TypeError:  # a store that keeps no listing
-            info = self.fs.info(self.key)
-        if (found := _mark(self.key, info)) != self.mark:
+        self.fs.invalidate_cache(self.key)
+        if (found := _mark(self.key, self.fs.info(self.key))) != self.mark:
             raise InputError(
                 f"{self}: has changed since the run looked at it ({self.mark} is {found})", fix=_FIXES["changed"]
             )
@@ -181,7 +181,7 @@ def _listed(url: str, fs: Any, place: str) -> Listing:
 
 def _is_there(fs: Any, place: str) -> None:
     """Raise FileNotFoundError where the bucket is not there: a name that nothing has would hide that."""
-    bucket = place.partition("/")[0]
+    bucket = "" if is_url(place) else place.partition("/")[0]
     if bucket and _info(fs, bucket) is None:
         raise FileNotFoundError(f"there is no bucket {bucket!r}, or it is not yours to see")
 

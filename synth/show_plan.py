@@ -79,6 +79,8 @@ def _engine(line: Mapping[str, Any]) -> str:
     if not line.get("requests"):
         return ""
     asked = line["requests"] - line.get("replayed", 0)
+    if not asked:
+        return f"{line['replayed']:,.0f} answers out of the journal"
     cached = line["cached_tokens"] / max(1, line["prompt_tokens"])
     return (
         f"{asked:,.0f} requests, {line['output_tokens'] / max(line['seconds'], 1e-9):,.0f} tok/s out, "

@@ -107,6 +107,14 @@ def test_a_changed_threshold_asks_the_engine_nothing(config: Path) -> None:
     ]
 
 
+def test_status_of_a_run_whose_answers_were_all_there(config: Path) -> None:
+    invoke("run", config)
+    invoke("run", config, "-n", "3")
+    (line,) = (line for line in invoke("status", config, "-n", "3").stdout.splitlines() if line.startswith(" generate"))
+    assert line.split()[:3] == ["generate", "done", "6"]
+    assert line.rstrip().endswith("12 answers out of the journal")
+
+
 def test_plan_counts_without_an_engine(config: Path) -> None:
     found = parsed("plan", config, "--set", "engine={kind: vllm, model: none/such}", "--tokens-per-second", "1000")
     assert (found["passages"], found["rows"], found["requests"]) == (20, 40, 80)

@@ -4,7 +4,10 @@ import gzip
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import fsspec
@@ -12,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from synth import benchmarks, objects, pipeline, readers, runs
+from synth import benchmarks, objects, pipeline, readers, runs, series
 from synth.benchmarks import Benchmark
 from synth.config import Config, Personas
 from synth.errors import ConfigError, InputError, SynthError
@@ -127,6 +130,39 @@ def test_an_object_that_changes_is_noticed(bucket: str, tmp_path: Path) -> None:
     assert fingerprint(config) == before  # by S3's ETag, a hash of what is in it
 
 
+def test_an_object_that_changes_while_it_is_read_is_noticed(bucket: str) -> None:
+    fs, root = objects.store(bucket)
+    line = json.dumps({"text": "x" * 200_000}).encode() + b"\n"
+    fs.pipe_file(f"{root}/a.jsonl", line * 200)
+    rows = readers.rows(path=f"{bucket}/a.jsonl")
+    next(rows)
+    fs.pipe_file(f"{root}/a.jsonl", line.replace(b"x", b"y") * 200)
+    with pytest.raises(InputError) as error:
+        list(rows)
+    assert error.value.fix == "run the same command again: what is there now is read"
+
+
+def test_an_update_takes_what_is_new_in_a_bucket_and_prunes_what_is_gone(bucket: str, tmp_path: Path) -> None:
+    fs, root = objects.store(bucket)
+    lines = SAMPLE.read_bytes().splitlines(keepends=True)
+    config = toy.settings(tmp_path, path=bucket, limit=None)
+
+    def night(*, prune: bool = False) -> tuple[int, int, bool]:
+        with shown() as display:
+            found = series.update(config, display, prune=prune)
+        return found.release, found.planned, found.withdrawn > 0
+
+    each = config.tasks["retrieval"].rows_per_passage
+    fs.pipe_file(f"{root}/monday.jsonl", b"".join(lines[:8]))
+    assert night() == (1, 8 * each, False)
+    assert night() == (1, 0, False)
+    fs.pipe_file(f"{root}/tuesday.jsonl", b"".join(lines[8:12]))
+    assert night() == (2, 4 * each, False)
+    fs.rm_file(f"{root}/monday.jsonl")
+    assert night() == (2, 0, False)
+    assert night(prune=True) == (2, 0, True)
+
+
 def test_it_is_read_as_a_stream(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first rows of 40 MB cost a block or a row group, and not the whole."""
     fs, root = objects.store(bucket)
@@ -174,6 +210,21 @@ def test_benchmarks_and_personas_are_read_from_a_store_too(bucket: str) -> None:
         benchmarks.files(Benchmark(name="b", beir=f"{bucket}/beir"))
 
 
+def test_a_file_of_a_web_server_is_read_too() -> None:
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(SAMPLE.parent))) as server:
+        thread = Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        assert read(f"{url}/documents.jsonl") == read(SAMPLE)
+        assert "no such object or folder; did you mean 'documents.jsonl'?" in refused(f"{url}/document.jsonl").what
+        server.shutdown()
+        thread.join()
+
+
 def refused(path: str) -> SynthError:
     with pytest.raises(SynthError) as error:
         read(path)
@@ -200,6 +251,21 @@ def test_what_is_wrong_is_named(bucket: str, monkeypatch: pytest.MonkeyPatch) ->
         assert (what in error.what, error.exit_code) == (True, 3), error
     assert "Protocol not known: nosuch" in refused("nosuch://bucket/a.jsonl").what
     assert "***@" in refused(f"s3://key:{SECRET}@corpora/a.jsonl").what
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (PermissionError("Access Denied"), "denied"),
+        (FileNotFoundError("no"), "missing"),
+        (ConnectionResetError("gone"), "unreachable"),
+        (TimeoutError("late"), "unreachable"),
+        (OSError("At least one of the pre-conditions you specified did not hold"), "changed"),
+        (RuntimeError("else"), "other"),
+    ],
+)
+def test_the_kinds_of_trouble_that_a_store_has(error: Exception, kind: str) -> None:
+    assert objects.trouble(error) == kind
 
 
 @pytest.fixture

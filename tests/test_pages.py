@@ -42,8 +42,8 @@ STAND_INS = ("engine={kind: scripted}", "embedder={kind: hashing}", "score.min_c
 NOTHING_NEW = 9
 OF_A_FINISHED_RUN = {Path("docs/exports.md"), Path("docs/publishing.md")}
 """Pages that begin where a run of CONFIG has ended."""
-ELSEWHERE = re.compile(r"s3://|gs://|--executor ray")
-"""What is on other machines: tests/publishing and tests/executors have it."""
+ELSEWHERE = re.compile(r"s3://|gs://|--executor ray|/var/lib/")
+"""What is on other machines, or not in the page's folder: tests/publishing, tests/executors and tests/telemetry have it."""
 
 
 @dataclass

@@ -198,6 +198,8 @@ def test_links_of_a_page_lead_somewhere(name: str) -> None:
             assert anchor in [slug(title) for title in titles], target
 
 
+OTHER = (" ", "# refused")
+"""How YAML begins that is no config, or is not to be one."""
 NAMED = re.compile(r"^`[^`]+`:[^\n]*\n(?:[^\n`]+\n)*\n```.*?^```$", re.MULTILINE | re.DOTALL)
 """A block that is a file of its own: it is written down and run where its page is."""
 
@@ -205,9 +207,7 @@ NAMED = re.compile(r"^`[^`]+`:[^\n]*\n(?:[^\n`]+\n)*\n```.*?^```$", re.MULTILINE
 def fragments(name: str) -> list[str]:
     """YAML on a page that is a part of a config."""
     text = NAMED.sub("", (ROOT / name).read_text(encoding="utf-8"))
-    return [
-        inner for kind, inner in FENCED.findall(text) if kind == "yaml" and not inner.startswith((" ", "# refused"))
-    ]
+    return [inner for kind, inner in FENCED.findall(text) if kind == "yaml" and not inner.startswith(OTHER)]
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name in PAGES for text in fragments(name)])

@@ -26,7 +26,7 @@ def command(
 
     found = report.report(load(config, overrides, limit), out, rows)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(found)))
+        click.echo(json.dumps({"state": "done", "exit_code": 0, **dataclasses.asdict(found)}))
         return
     said = f"{found.path}: {found.bytes / 1e6:.1f} MB, {found.rows:,} rows seen, {found.samples:,} to read, {found.seconds:.1f} s"
     results().print(said, highlight=False, markup=False, soft_wrap=True)

@@ -11,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from synth.errors import ConfigError
+from synth.visible import visible
 
 Spec = dict[str, Any]
 COLOURS = {
@@ -26,6 +27,7 @@ _ATTRIBUTES = {
     "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "opacity", "fill-opacity", "stroke-opacity",
     "text-anchor", "font-size", "font-weight", "font-style",
 }  # fmt: skip
+_NO_CHARACTERS = re.compile(r"[\ufffe\uffff]")
 _FONT = "sans-serif"
 _CONFIG: Mapping[str, Any] = {
     "aria": False,
@@ -51,7 +53,7 @@ _CONFIG: Mapping[str, Any] = {
 def svg(spec: Spec, width: int) -> str:
     """Draw a spec `width` pixels wide, and as high as it says."""
     sized = {
-        **spec,
+        **_shown(spec),
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "width": width,
         "autosize": {"type": "fit-x", "contains": "padding"},
@@ -59,6 +61,15 @@ def svg(spec: Spec, width: int) -> str:
         "config": _CONFIG,
     }
     return _tidy(_library().vegalite_to_svg(sized, vl_version="6.1"))
+
+
+def _shown(value: Any) -> Any:
+    """Write control characters of all texts out: on one, the library would end the process, or lose its thread."""
+    if isinstance(value, str):
+        return _NO_CHARACTERS.sub("\ufffd", visible(value.encode("utf-8", "backslashreplace").decode()))
+    if isinstance(value, dict):
+        return {key: _shown(inner) for key, inner in value.items()}
+    return [_shown(inner) for inner in value] if isinstance(value, list) else value
 
 
 @cache

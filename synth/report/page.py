@@ -37,9 +37,7 @@ def render(seen: Seen, pack: Pack) -> str:
     template = environment.from_string(_read("report.html.j2"))
     return template.render(
         head=_head(seen),
-        sections=[
-            (section, [(figure, *_drawn(figure)) for figure in _laid_out(section)]) for section in sections(seen)
-        ],
+        sections=[(section, [(figure, _drawn(figure)) for figure in _laid_out(section)]) for section in sections(seen)],
         style=Markup(style),
         script=Markup(script),
         policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'",
@@ -69,11 +67,12 @@ def _laid_out(section: Section) -> list[Figure]:
     return [replace(figure, wide=True) if spare and figure is spare[-1] else figure for figure in section.figures]
 
 
-def _drawn(figure: Figure) -> tuple[Markup, Markup]:
+def _drawn(figure: Figure) -> list[tuple[str, Markup]]:
+    """Draw a figure for each width of window: the style sheet shows one of them."""
     if figure.spec is None:
-        return Markup(""), Markup("")
-    wide = WIDE if figure.wide else HALF
-    return Markup(draw.svg(figure.spec(width=wide), wide)), Markup(draw.svg(figure.spec(width=NARROW), NARROW))
+        return []
+    widths = {"full": WIDE, "middle": HALF, "small": NARROW} if figure.wide else {"full": HALF, "small": NARROW}
+    return [(name, Markup(draw.svg(figure.spec(width=width), width))) for name, width in widths.items()]
 
 
 def _number(value: str | int | float) -> str:

@@ -3,12 +3,11 @@
 Half of them are accepted rows, half are not, as far as there are enough of either.
 """
 
-import heapq
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -29,8 +28,7 @@ _FACTS = (
 _TEXTS = ("query", "positive", "passage", "instruction", "persona", "title", "source")
 
 
-@dataclass(frozen=True, order=True)
-class Place:
+class Place(NamedTuple):
     """Where a row lies; `key` decides which rows are shown, and in which order."""
 
     key: int
@@ -58,7 +56,7 @@ class Sampler:
             if len(kept) == self.rows:  # of many shards, hardly one has a row that is among the lowest of all
                 places = [place for place in places if place < kept[-1]] if kept else []
             if places:
-                self.kinds[kind] = heapq.nsmallest(self.rows, [*kept, *places])
+                self.kinds[kind] = sorted([*kept, *places])[: self.rows]
 
     def places(self) -> list[Place]:
         """Return the sample, what matters most first: accepted and other rows take turns, and so do kinds among each."""

@@ -63,7 +63,13 @@ def test_a_killed_upload_goes_on_sends_what_is_missing_and_commits_once(
     assert len(large) > 5
     threads = threading.active_count()
     process = start(run, hub, tmp_path)
-    hub.faults = {step: [lambda: None] * after + [process.kill]}
+
+    def kill() -> None:
+        while len(hub.large) < after:  # uploads go side by side: those before are to be there
+            time.sleep(0.01)
+        process.kill()
+
+    hub.faults = {step: [lambda: None] * after + [kill]}
     _, errors = process.communicate(timeout=120)
     assert process.returncode == -9, errors
     last = time.monotonic() + 30

@@ -7,7 +7,7 @@ import pytest
 from synth.errors import ConfigError
 from synth.report import charts, draw
 
-HOSTILE = "<script>alert(1)</script>\"' onload=x &amp; javascript:1"
+HOSTILE = "<script>alert(1)</script>\"' onload=x &amp; javascript:1 \x1b[2J"
 BARS = [
     {"name": HOSTILE, "number": 3, "label": "3", "kind": "rejected"},
     {"name": "b", "number": 1, "label": "1", "kind": "failed"},
@@ -28,6 +28,16 @@ def test_a_drawing_has_named_colours_no_style_and_nothing_that_acts() -> None:
     assert re.findall(r"\s(on\w+|href|style|class|id)=", drawn.replace("&lt;", "<")) == []
     assert "<script" not in drawn
     assert "&lt;script&gt;" in drawn
+
+
+@pytest.mark.parametrize(
+    "name", ["a\x00", "a\x1b[2J", "a\u2028", "a\u202e", "a\ufffe", "a\ud800", "a\n", "長い名前" * 40, "a" * 5000, ""]
+)
+def test_any_name_can_be_drawn(name: str) -> None:
+    """The library would abort the whole process on some of these."""
+    drawn = draw.svg(charts.bars([{"name": name, "number": 1, "label": name, "kind": "failed"}], KINDS, width=336), 336)
+    assert drawn.startswith("<svg ")
+    drawn.encode()
 
 
 def test_the_width_is_what_was_asked_for() -> None:

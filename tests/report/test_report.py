@@ -156,7 +156,9 @@ def test_each_chart_has_words_and_a_table(html: str) -> None:
     assert len(charts) == 23
     assert all(len(str(of["aria-label"]).split()) >= 4 for of in charts)
     assert html.count("<details><summary>Numbers") == len(charts)
-    assert html.count("<svg ") == 2 * len(charts)
+    assert {name: html.count(f'<div class="{name}"><svg ') for name in ("full", "middle", "small")} == {
+        "full": len(charts), "middle": 4, "small": len(charts),
+    }  # fmt: skip
     levels = [int(tag[1]) for tag, _ in found if re.fullmatch("h[1-6]", tag)]
     assert levels[:3] == [1, 2, 3]
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
@@ -245,6 +247,16 @@ def test_without_rows_or_a_journal(run: Config, tmp_path: Path) -> None:
     assert not (copy.folder / "responses").exists()
 
 
+def test_without_times(run: Config, tmp_path: Path) -> None:
+    copy = toy.settings(tmp_path)
+    shutil.copytree(run.folder, copy.folder, ignore=shutil.ignore_patterns("timings.jsonl"))
+    found = seen.see(copy, 0)
+    assert (found.finished, found.pace) == (None, [])
+    assert "time" not in [section.id for section in sections(found)]
+    report.report(copy)
+    assert '<p class="eyebrow">Report of a run</p>' in (copy.folder / "report.html").read_text(encoding="utf-8")
+
+
 def test_a_dataset_that_grows_has_a_report_of_its_newest_release(tmp_path: Path) -> None:
     corpus = {**toy.CONFIG["corpus"], "limit": 6}
     for limit in (6, 9):
@@ -279,6 +291,7 @@ def test_the_command(run: Config, tmp_path: Path) -> None:
     assert contents.of(run).items["report.html"].bytes == (run.folder / "report.html").stat().st_size
     as_json = CliRunner().invoke(main, ["report", str(path), "--json", "--out", str(tmp_path / "a/b.html")])
     found = json.loads(as_json.stdout)
+    assert (found["state"], found["exit_code"]) == ("done", 0)
     assert (found["path"], found["bytes"]) == (str(tmp_path / "a/b.html"), (tmp_path / "a/b.html").stat().st_size)
     assert runs.verify(run)["rows"] == 52
     assert next(option.default for option in main.commands["report"].params if option.name == "rows") == report.ROWS

@@ -132,7 +132,7 @@ def test_a_collector_that_is_down_hangs_or_refuses_costs_seconds_and_no_run(
         began = time.monotonic()
         result = invoke("run", path)
         assert (result.exit_code, result.stderr.count("telemetry: OpenTelemetry: ")) == (0, 1), (fault, result.stderr)
-        assert time.monotonic() - began < 10, fault
+        assert time.monotonic() - began < 30, fault  # it would hang for 60 s
         assert "not-to-be-seen" not in result.output
     collector.hangs, collector.status = False, 400
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)

@@ -113,6 +113,7 @@
   function text(value, name) {
     const node = make("p", `text ${name || ""}`);
     node.dir = "auto";
+    if (name && name.includes("long")) node.tabIndex = 0; // it scrolls, by the keyboard, too
     const wanted = words().map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
     if (!wanted.length) { node.textContent = value; return node; }
     value.split(new RegExp(`(${wanted.join("|")})`, "giu")).forEach((part, number) => part && node.append(number % 2 ? make("mark", "", part) : part));
