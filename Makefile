@@ -12,8 +12,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-dep
 quickstart: env
 	$(BIN)/synth run configs/quickstart.yaml
 
+# Two processes, a file of tests to each at a time: what waits for a server or a process that starts leaves a core idle.
 test: dev check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Each trainer's own loader reads what `synth export` writes. An environment each, since their pins differ; torch and all
 # that they have in common comes from $(VENV) below.

@@ -22,27 +22,17 @@ from synth.errors import ConfigError, InputError, SynthError
 from synth.objects import Object
 from synth.progress import shown
 from synth.stages import personas
+from tests import s3_server
 from tests.publishing import toy
+from tests.s3_server import SECRET
 
 SAMPLE = Path("examples/corpus/documents.jsonl")
-SECRET = "a-secret-of-the-tests"
 
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[None]:
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        fsspec.filesystem("s3").clear_instance_cache()
-        fsspec.filesystem("s3").mkdir("corpora")
+    with s3_server.opened("corpora"):
         yield
-    fsspec.filesystem("s3").clear_instance_cache()
-    server.stop()
 
 
 @pytest.fixture

@@ -161,7 +161,7 @@ def test_the_quickstart_runs_on_three_documents(tmp_path: Path) -> None:
     assert sum(summary["counts"]["generate"].values()) == 6
     assert (tmp_path / "quickstart" / "dataset" / "README.md").is_file()
     again = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-    assert json.loads(again.stdout) == {**summary, "ran": []}
+    assert json.loads(again.stdout) == {**summary, "state": "nothing_new", "ran": []}
 
 
 def test_the_model_is_converted_once(engine: vllm.VllmEngine) -> None:

@@ -14,9 +14,9 @@ from synth.config import Config
 from synth.errors import ConfigError, RefusedError, StoreError
 from synth.publishing import contents
 from synth.publishing.storage import Storage
+from tests import s3_server
 from tests.publishing import toy
-
-SECRET = "a-secret-of-the-tests"
+from tests.s3_server import SECRET
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +31,8 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[None]:
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        fsspec.filesystem("s3").mkdir("bucket")
+    with s3_server.opened("bucket"):
         yield
-    server.stop()
 
 
 @pytest.fixture(params=["folder", "s3"])
