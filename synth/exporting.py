@@ -4,10 +4,11 @@ Memory does not grow with rows: a batch of them is held, and what must be there 
 The same dataset gives the same bytes. Files are made in a folder beside, and appear all at once.
 """
 
+import hashlib
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,12 +21,13 @@ from synth import plugins, schemas, store
 from synth.errors import ConfigError, StoreError
 from synth.exports import Line, Options
 from synth.figures import SCORED
-from synth.files import as_store_error, fresh_folder, remove, replace_folder, sync
+from synth.files import as_store_error, fresh_folder, remove, replace_folder, sha256, sync
 from synth.stage import Stage
 from synth.visible import json_line
 
 ABOUT = "export.json"
 """Names the format, the counts and the files: by it a later export knows what it may replace."""
+CARD = "README.md"
 _BATCH = 512
 
 
@@ -66,6 +68,7 @@ def export(run: Path, stage: Stage, name: str, out: Path, options: Options, chos
             reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in found.left_out.items()) or "there are none"
             raise ConfigError(f"--format {name}: none of the rows fits it: {reasons}", fix="choose another format")
         with as_store_error(f"{out}: cannot be written"):
+            describe(form, making, found.files)
             about = {key: value for key, value in asdict(found).items() if key != "folder"}
             (making / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
             sync(making / ABOUT)
@@ -75,6 +78,14 @@ def export(run: Path, stage: Stage, name: str, out: Path, options: Options, chos
         remove(making)
 
 
+def describe(form: ModuleType, folder: Path, files: Mapping[str, int]) -> None:
+    """Write the README.md of a format that wants one."""
+    if hasattr(form, "card"):
+        held = "".join(f"{name}\0{sha256(folder / name)}\0" for name in files)
+        (folder / CARD).write_text(form.card(files, hashlib.sha256(held.encode()).hexdigest()[:16]), encoding="utf-8")
+        sync(folder / CARD)
+
+
 def _free(out: Path) -> None:
     """Refuse a folder that holds anything but an earlier export."""
     if not out.exists():
@@ -82,7 +93,7 @@ def _free(out: Path) -> None:
     if out.is_dir():
         there = {str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir()}
         try:
-            known = {ABOUT, *json.loads((out / ABOUT).read_bytes())["files"]} if there else set()
+            known = {ABOUT, CARD, *json.loads((out / ABOUT).read_bytes())["files"]} if there else set()
         except (OSError, ValueError, KeyError, TypeError):
             known = set()
         if there <= known:

@@ -4,6 +4,7 @@ A format has
 - `READS`: the schema it is made from, DATASET (one row per query) or SCORED_PAIRS;
 - `OPTIONS`: which of the options `negatives`, `query` and `scores` it takes;
 - `FIXED`, if it has as many negatives as the run mined, unless told otherwise; without it, one;
+- `card(files, content)`, if its folder wants a README.md: of the files' names, and a hash of what they hold;
 - `lines(row, split, options)`: what a row becomes: (file, object) pairs, or the reason why it is left out.
 It is a pure function of one row. What files need together (folders, dedup, counts) is synth/exporting.py.
 """

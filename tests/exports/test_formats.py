@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+import yaml
 
 from synth import plugins
-from synth.exports import Line, Options
+from synth.exports import Line, Options, mteb
 
 ROW: dict[str, Any] = {
     "id": "r1", "task": "retrieval", "instruction": "Find it", "query": 'how\n"do"\u2028{query}\totters', "positive": "P",
@@ -101,10 +102,31 @@ def test_beir() -> None:
     ]
 
 
+def test_mteb() -> None:
+    made = lines("mteb", {**ROW, "negatives": ["N1"], "negative_ids": ["n1"]})
+    assert made == [
+        Line("corpus.jsonl", {"_id": "p1", "title": "", "text": "P"}, "p1"),
+        Line("corpus.jsonl", {"_id": "n1", "title": "", "text": "N1"}, "n1"),
+        Line("queries.jsonl", {"_id": "r1", "text": QUERY}),
+        Line("qrels/train.jsonl", {"query-id": "r1", "corpus-id": "p1", "score": 1}),
+    ]
+    _, header, _ = mteb.card({"corpus.jsonl": 2, "qrels/train.jsonl": 1, "queries.jsonl": 1}, "abc").split("---\n")
+    assert yaml.safe_load(header) == {
+        "configs": [
+            {"config_name": name, "description": "rows abc", "data_files": [{"split": split, "path": path}]}
+            for name, split, path in (
+                ("default", "train", "qrels/train.jsonl"),
+                ("corpus", "corpus", "corpus.jsonl"),
+                ("queries", "queries", "queries.jsonl"),
+            )
+        ]
+    }
+
+
 def test_nemo() -> None:
     assert lines("nemo") == [Line("train.jsonl", {"query": QUERY, "pos_doc": "P", "neg_doc": ["N1", "N2"]})]
 
 
-@pytest.mark.parametrize("name", ["beir", "swift_reranker"])
+@pytest.mark.parametrize("name", ["beir", "mteb", "swift_reranker"])
 def test_only_passages_are_relevant(name: str) -> None:
     assert lines(name, {**ROW, "rank": None}) == "positive_is_no_passage"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from synth import plugins
-from synth.exporting import _Files
+from synth.exporting import _Files, describe
 from synth.exports import Options
 
 pytestmark = [
@@ -35,6 +35,7 @@ def written(name: str, folder: Path) -> Path:
             }  # fmt: skip
             for line in form.lines(row, "train", Options(negatives=2, scores="scores" in form.OPTIONS)):
                 files.add(line)
+    describe(form, folder, files.lines)
     return folder
 
 
@@ -63,6 +64,18 @@ def test_beir(tmp_path: Path) -> None:
     assert corpus["p0"] == {"title": "", "text": f"P0{HOSTILE}"}
     assert queries["r0"] == f"q0{HOSTILE}"
     assert qrels == {f"r{at}": {f"p{at}": 1} for at in range(4)}
+
+
+def test_mteb(tmp_path: Path) -> None:
+    only("small")
+    from mteb.abstasks.retrieval_dataset_loaders import RetrievalDatasetLoader
+
+    folder = str(written("mteb", tmp_path))
+    found = RetrievalDatasetLoader(folder, revision=None, split="train").load()
+    assert found["corpus"].num_rows == 6
+    assert found["corpus"][0] == {"id": "p0", "title": "", "text": f"P0{HOSTILE}"}
+    assert found["queries"][:2] == {"id": ["r0", "r1"], "text": [f"q0{HOSTILE}", f"q1{HOSTILE}"]}
+    assert found["relevant_docs"] == {f"r{at}": {f"p{at}": 1} for at in range(4)}
 
 
 def test_flagembedding_reranker(tmp_path: Path) -> None:
