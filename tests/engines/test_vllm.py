@@ -63,7 +63,7 @@ def test_each_request_is_answered_by_its_own_schema(engine: vllm.VllmEngine) -> 
     schemas = [
         json.dumps({"type": "object", "properties": {"mark": {"enum": [mark]}}, "required": ["mark"]}) for mark in marks
     ]
-    answers = complete(engine, *(request("Answer in JSON.", schema=schema) for schema in schemas))
+    answers = complete(engine, *(request("Answer in JSON.", schema=schema, max_tokens=60) for schema in schemas))
     assert [json.loads(answer.text) for answer in answers if isinstance(answer, Response)] == [
         {"mark": mark} for mark in marks
     ]
