@@ -12,6 +12,11 @@ SynthError                    1  anything below, or a bug that names itself
 """
 
 
+def install(extra: str) -> str:
+    """Say how an extra is installed. By name it would be another project's: `synth` on PyPI is not this one."""
+    return f"pip install '.[{extra}]' in a checkout of synth"
+
+
 class SynthError(Exception):
     """Base of all errors that a user can act on. `fix` is one sentence on what to do."""
 

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import IO, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from synth.errors import ConfigError, InputError
+from synth.errors import ConfigError, InputError, install
 from synth.secrets import redact
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
@@ -51,8 +51,8 @@ def store(url: str) -> tuple[Any, str]:
         fs, place = fsspec.core.url_to_fs(url)
     except ImportError as error:
         extra = _EXTRAS.get(protocol)
-        install = f"pip install 'synth[{extra}]'" if extra else "install the package that fsspec names"
-        raise ConfigError(f"{redact(url)}: {redact(str(error))}", fix=install) from error
+        fix = install(extra) if extra else "install the package that fsspec names"
+        raise ConfigError(f"{redact(url)}: {redact(str(error))}", fix=fix) from error
     except ValueError as error:
         raise ConfigError(
             f"{redact(url)}: {redact(str(error))}",

@@ -285,7 +285,7 @@ def test_nobody_there(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_extra_is_missing(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     error = refused("gs://corpora/a.jsonl")
-    assert (error.fix, error.exit_code) == ("pip install 'synth[gcs]'", 2)
+    assert (error.fix, error.exit_code) == ("pip install '.[gcs]' in a checkout of synth", 2)
 
 
 def test_an_object_without_a_mark_cannot_be_told_apart() -> None:

@@ -25,7 +25,7 @@ from pydantic import Field
 from synth import weights
 from synth.engines import COUNTERS, EngineSettings, Request, RequestFailed, Response
 from synth.engines._room import Room
-from synth.errors import ModelError
+from synth.errors import ModelError, install
 
 _COMPANY = 16
 """Requests to ask again at once of what an engine was computing when it died: so many at most are lost with the one that
@@ -91,7 +91,7 @@ def _llm(settings: Settings) -> Any:
     except ImportError as error:
         raise ModelError(
             f"engine vllm: cannot be imported: {error}",
-            fix="`pip install synth[gpu]` on a GPU machine, `make env` of a checkout on a CPU, "
+            fix=f"{install('gpu')} on a GPU machine, `make env` there on a CPU, "
             "or use `engine: {kind: server, url: …}` with a vLLM that runs elsewhere",
         ) from error
     options: dict[str, Any] = {

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from synth.errors import ConfigError, ModelError
+from synth.errors import ConfigError, ModelError, install
 from synth.executors import Executor, local
 from synth.executors._driver import Crew, Needs, make
 from synth.executors._keeper import Keeper
@@ -75,7 +75,7 @@ def _connected(address: str | None) -> Iterator[Any]:
         import ray
     except ImportError as error:
         raise ModelError(
-            f"executor ray: cannot be imported: {error}", fix="`pip install 'synth[ray]'`, or `--executor local`"
+            f"executor ray: cannot be imported: {error}", fix=f"{install('ray')}, or `--executor local`"
         ) from error
     if ray.is_initialized():  # by a program that calls synth: its connection, and its to end
         yield ray

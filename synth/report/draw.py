@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 from xml.etree import ElementTree
 
-from synth.errors import ConfigError
+from synth.errors import ConfigError, install
 from synth.visible import visible
 
 Spec = dict[str, Any]
@@ -80,7 +80,7 @@ def _library() -> Any:
     except ImportError as error:
         raise ConfigError(
             "report: charts are drawn by vl-convert-python, which is not installed",
-            fix="pip install 'synth[report]', or in a checkout pip install '.[report]'",
+            fix=install("report"),
         ) from error
     return vl_convert
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from synth import __version__
+from synth.errors import install
 from synth.secrets import register
 from synth.telemetry.metrics import metrics
 
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
 LIMIT = 5.0
 """Seconds. Kubernetes kills 30 s after it asks, of which what is in flight may take 23."""
 _HEADERS = tuple(f"OTEL_EXPORTER_OTLP_{signal}HEADERS" for signal in ("", "TRACES_", "METRICS_"))
-_INSTALL = (
-    "the variables of OpenTelemetry are set, and its packages are missing: pip install 'synth[otel]'; nothing was sent"
-)
+_INSTALL = f"the variables of OpenTelemetry are set, and its packages are missing: {install('otel')}; nothing was sent"
 
 
 def wanted(environment: Mapping[str, str] = os.environ) -> list[str]:

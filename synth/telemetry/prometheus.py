@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synth.errors import ConfigError
+from synth.errors import ConfigError, install
 from synth.telemetry.metrics import SUCCESS, Metric, metrics
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def check(path: Path) -> None:
     """Raise ConfigError where the file could not be written in the end, which may be days away."""
     if importlib.util.find_spec("prometheus_client") is None:
-        raise ConfigError("--metrics: the package prometheus_client is missing", fix="pip install 'synth[metrics]'")
+        raise ConfigError("--metrics: the package prometheus_client is missing", fix=install("metrics"))
     if path.is_dir() or not path.absolute().parent.is_dir():
         what = "is a folder" if path.is_dir() else "its folder is not there"
         raise ConfigError(f"--metrics {path}: {what}", fix="give a file, in the folder that node_exporter reads")

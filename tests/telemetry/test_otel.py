@@ -166,7 +166,7 @@ def test_a_package_that_is_missing_is_said(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp", None)
     result = invoke("run", config(tmp_path))
-    assert (result.exit_code, "pip install 'synth[otel]'" in result.stderr, collector.got) == (0, True, [])
+    assert (result.exit_code, "pip install '.[otel]'" in result.stderr, collector.got) == (0, True, [])
 
 
 def test_without_the_variables_nothing_is_imported(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_a_file_that_cannot_be_written_is_said_at_once(tmp_path: Path, monkeypat
         assert (result.exit_code, what in result.stderr) == (2, True)
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     result = invoke("run", path, "--metrics", tmp_path / "a.prom")
-    assert (result.exit_code, "pip install 'synth[metrics]'" in result.stderr) == (2, True)
+    assert (result.exit_code, "pip install '.[metrics]'" in result.stderr) == (2, True)
     assert not (tmp_path / "outputs").exists()
 
 
