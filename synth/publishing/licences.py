@@ -14,7 +14,7 @@ _UNKNOWN = {"", "unknown", "none", "null", "n/a", "other", "unspecified", "not s
 _OPEN = re.compile(
     r"cc0([ -]1\.0)?|cc[ -]by([ -]sa)?([ -][1-4]\.\d)?|cc-pddc|public domain|pddl|odc-by|odbl|cdla-(permissive|sharing)-[12]\.0|"
     r"apache[ -]2\.0|mit|isc|zlib|bsd([ -][23]-clause)?|(a|l)?gpl[ -][23](\.\d)?(-only|-or-later|\+)?|mpl-2\.0|"
-    r"unlicense|gfdl|ogl-uk-[123]\.0|etalab-2\.0|dl-de-(by|zero)-2\.0|us-pd|0bsd"
+    r"unlicense|psf-2\.0|python-2\.0|gfdl|ogl-uk-[123]\.0|etalab-2\.0|dl-de-(by|zero)-2\.0|us-pd|0bsd"
 )
 _CLOSED = re.compile(r"all rights reserved|proprietary|confidential|\bclosed\b|\bno[- ]?deriv|\bnd\b|©|copyright")
 _LIMITED = re.compile(r"\bnc\b|non-?commercial|research[- ]only")
