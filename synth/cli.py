@@ -19,8 +19,8 @@ Exit codes:
   2  the config or the command line is not valid
   3  the corpus or the persona library cannot be read
   4  a model or engine cannot be loaded, or died
-  5  a folder is full, read-only, damaged, or in use by another run; a Hub or store is not open to us
-  6  verify: something does not add up
+  5  a folder is full, read-only, damaged, or in use by another run; a run is not finished; a store is not open to us
+  6  verify, publish: something does not add up, or the run is not finished
   7  too many rows failed: stopped, can be resumed
   8  ended early by SIGTERM, SIGHUP, SIGINT or --max-time: all is whole, can be resumed
   9  update: there is nothing new

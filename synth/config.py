@@ -41,7 +41,7 @@ class Columns(Strict):
 
 
 class Passages(Strict):
-    """How documents are cut. Tokens are estimated from the script, since no model need be at hand."""
+    """How documents are cut. Tokens are estimated by writing system, since no model need be at hand."""
 
     max_tokens: int = Field(350, ge=16, le=100_000)
     """Longest passage; a longer document is cut at the ends of sentences."""

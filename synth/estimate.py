@@ -88,7 +88,10 @@ def estimate(config: Config, pipeline: Pipeline, run: Path, tokens_per_second: f
         name, pace = next(iter(PUBLISHED.items()))
         seconds, speed = (
             None,
-            f"not known; {name}: published {pace:,.0f} tokens/s would take {total / pace / 3600:,.2f} h",
+            (
+                f"not known: give --tokens-per-second (prompts and answers); at {pace:,.0f}, as published for {name}, "
+                f"{duration(total / pace)}"
+            ),
         )
     return Estimate(
         passages=counts["ok"],
@@ -117,6 +120,12 @@ class _Groups:
 
     def of(self, ids: Sequence[str]) -> list[int]:
         return [self.by_id[name] for name in ids]
+
+
+def duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
 
 
 def _count(pipeline: Pipeline, run: Path) -> tuple[Counter[str], _Groups]:
@@ -189,10 +198,10 @@ def _counter(config: Config) -> tuple[Callable[[str], int], str]:
         try:
             from tokenizers import Tokenizer
         except ImportError:
-            return estimate_tokens, "estimated from the script"
+            return estimate_tokens, "estimated by writing system: the package tokenizers is not installed"
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         return lambda text: len(tokenizer.encode(text).ids), "counted with the model's tokenizer"
-    return estimate_tokens, "estimated from the script"
+    return estimate_tokens, "estimated by writing system: the model's tokenizer is not on this machine"
 
 
 def _measured(run: Path, generate: Stage) -> dict[str, Any] | None:

@@ -55,7 +55,10 @@ def export(run: Path, stage: Stage, name: str, out: Path, options: Options, chos
     _free(out)
     folder = run / stage.folder
     if not store.has_manifest(run, stage):
-        raise StoreError(f"{run}: the run is not finished", fix="run `synth run` with the same config to the end")
+        raise StoreError(
+            f"{run}: the run is not finished",
+            fix="run `synth run` first, or give the same --set and -n as that run had",
+        )
     store.check(folder, stage)
     content = store.finished(folder, stage).content
     making = fresh_folder(out)

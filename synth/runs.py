@@ -53,6 +53,11 @@ def run(config: Config, display: Display, stop: Stop | None = None, *, retry_fai
 
     `stop` ends it early and whole (Stopped); `retry_failed` asks again what the engine failed to answer.
     """
+    if releases.are_there(config):
+        raise ConfigError(
+            f"{config.folder}: holds a dataset of releases, whose rows a run would replace by its own",
+            fix="`synth update` adds what is new to it; to try something out, give another name: --set name=trial",
+        )
     built = pipeline.build(config)
     stages = built.stages
     folder = config.folder

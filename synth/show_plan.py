@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from synth.estimate import Estimate
+from synth.estimate import Estimate, duration
 
 
 def render(found: Estimate) -> Table:
@@ -30,14 +30,8 @@ def render(found: Estimate) -> Table:
     table.add_row("prompt tokens", f"{found.prompt_tokens:,}   {found.tokens_counted_by}, before the prefix cache")
     measured = "at this run's measured length" if found.output_measured else "a rough guess: answers of a few words"
     table.add_row("output tokens", f"{found.output_tokens:,}   {measured}")
-    table.add_row("time", (f"{_time(found.seconds)}   at " if found.seconds is not None else "") + found.speed)
+    table.add_row("time", (f"{duration(found.seconds)}   at " if found.seconds is not None else "") + found.speed)
     return table
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
 
 
 def releases(lines: Iterable[Mapping[str, Any]]) -> Table:
@@ -57,7 +51,7 @@ def releases(lines: Iterable[Mapping[str, Any]]) -> Table:
 
 def status(lines: Iterable[Mapping[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("stage", "state", "ok", "out", "seconds", "engine"):
+    for name in ("stage", "state", "ok", "dropped", "seconds", "engine"):
         table.add_column(name, justify="left" if name in ("stage", "state", "engine") else "right")
     for line in lines:
         counts = line["counts"]

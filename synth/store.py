@@ -233,7 +233,8 @@ def finished(folder: Path, stage: Stage) -> Manifest:
     found = manifest(folder)
     if found is None or found.fingerprint != stage.fingerprint:
         raise StoreError(
-            f"{folder}: stage {stage.name!r} is not finished", fix="run `synth run` with the same config first"
+            f"{folder}: stage {stage.name!r} is not finished",
+            fix="run `synth run` first, or give the same --set and -n as that run had",
         )
     return found
 

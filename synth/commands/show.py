@@ -39,4 +39,4 @@ def command(
     for row in rows:
         results().print(shows.render(row))
     if not rows:
-        click.echo("no such rows", err=True)
+        click.echo("no such rows: leave out --id, --status or --reason, or look at another --stage", err=True)

@@ -105,7 +105,7 @@ def _wants_to_run(stage: Stage, run: Run) -> bool:
         found = store.manifest(run.folder / stage.folder)
         if found and found.fingerprint != stage.fingerprint:
             rows = sum(file.rows for file in found.parts)
-            _log.warning("%s: replaces the %s of other settings, with %s rows", stage.folder, stage.name, f"{rows:,}")
+            _log.warning("%s: what was there, %s rows of other settings, is replaced", stage.folder, f"{rows:,}")
         elif found and not run.retry_failed and not run.grown:
             _log.warning(
                 "stage %r was finished, but its files or those before it have changed: it is mended", stage.name

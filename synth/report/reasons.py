@@ -40,5 +40,5 @@ def meaning(reason: str) -> str:
     if reason in _MEANINGS:
         return _MEANINGS[reason]
     if reason.startswith("not_"):
-        return f"the query is none of type {reason.removeprefix('not_')}"
+        return f"the query is not of type {reason.removeprefix('not_')}"
     return ""

@@ -125,7 +125,8 @@ def library(settings: Personas) -> list[str]:
                 left_out, first = left_out + 1, first or f"{row.source}: {problem}"
     except InputError as error:
         raise InputError(
-            f"personas: {error.what}", fix="mend personas.path, personas.dataset or personas.column"
+            f"personas: {error.what}",
+            fix="mend personas.path, personas.dataset or personas.column, or see to the network and HF_TOKEN",
         ) from error
     if left_out:
         _log.warning("personas: %d rows of %s left out, the first: %s", left_out, name, first)

@@ -2,7 +2,17 @@ import pytest
 
 from synth.publishing.licences import problem
 
-OPEN = ["CC0-1.0", "cc-by-4.0", "CC BY-SA 3.0", "Apache-2.0", "MIT", "PSF-2.0", "odc-by", "Public  domain", "GPL-3.0-or-later"]
+OPEN = [
+    "CC0-1.0",
+    "cc-by-4.0",
+    "CC BY-SA 3.0",
+    "Apache-2.0",
+    "MIT",
+    "PSF-2.0",
+    "odc-by",
+    "Public  domain",
+    "GPL-3.0-or-later",
+]
 NOT = {
     "nobody knows": ["", "unknown", "N/A", "other"],
     "forbids": ["All rights reserved", "proprietary", "CC BY-ND 4.0", "cc-by-nc-nd-4.0", "© ACME"],

@@ -218,7 +218,7 @@ def test_a_run_with_next_to_nothing(tmp_path: Path) -> None:
     assert made["duplicates"] == ("No two queries are nearly the same.", [])
     assert made["negatives"] == ("No row has negatives.", [])
     assert made["time"] == (
-        "No course of time: it takes three shards, and the times of their files as the run left them.", ["Time by stage", "Cost"],
+        "No chart over time: that takes three shards at least, in the folder where the run wrote them.", ["Time by stage", "Cost"],
     )  # fmt: skip
     assert "languages" not in made
     assert "All accepted rows have the language English." in made["mix"][0]
@@ -275,7 +275,7 @@ def test_a_dataset_that_grows_has_a_report_of_its_newest_release(tmp_path: Path)
 
 def test_a_run_that_is_not_finished(tmp_path: Path) -> None:
     with pytest.raises(
-        StoreError, match="stage 'plan' is not finished\n  fix: run `synth run` with the same config first"
+        StoreError, match="stage 'plan' is not finished\n  fix: run `synth run` first, or give the same --set and -n"
     ):
         report.report(toy.settings(tmp_path))
     assert list(tmp_path.iterdir()) == []

@@ -36,6 +36,8 @@ def _lengths(title: str, found: Counter[int]) -> Figure:
     ]
     text = (
         f"Half of them have {said['p25']:,.0f} to {said['p75']:,.0f} characters; "
+        if said["p25"] < said["p75"]
+        else f"Most have {said['p50']:,.0f} characters; "
         f"the median is {said['p50']:,.0f}, the longest {said['max']:,.0f}."
     )
     table = Table(("quantile", "characters"), [(name, int(value)) for name, value in said.items()])

@@ -33,7 +33,7 @@ def section(seen: Seen) -> Section | None:
 
 def _cosines(cutoff: float | None, of: str, bins: dict[tuple[str, int], int]) -> Figure:
     low = sum(number for (kind, _), number in bins.items() if kind == _FATES[LOW])
-    text = f"{several(sum(bins.values()), 'row')} that rules for texts let through. "
+    text = f"{several(sum(bins.values()), 'row')} that passed the filters. "
     text += "There is no threshold." if cutoff is None else f"{low:,} below the threshold of {cutoff:.3f}."
     mark = None if cutoff is None else (cutoff, f"threshold {cutoff:.2f}")
     spec = partial(charts.histogram, bins, used(_COLOURS, bins), "cosine of query and positive", mark)

@@ -22,7 +22,7 @@ def section(seen: Seen) -> Section | None:
     lead = (
         ""
         if seen.pace
-        else "No course of time: it takes three shards, and the times of their files as the run left them."
+        else "No chart over time: that takes three shards at least, in the folder where the run wrote them."
     )
     lines = [figure for title, field, unit in _LINES if (figure := _line(seen, title, field, unit))]
     figures = [
