@@ -5,7 +5,7 @@ A benchmark is read whole or not at all: one that is read by half keeps out half
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -153,13 +153,15 @@ def _qrels(benchmark: Benchmark, folder: Path) -> list[File]:
     return [File(folder / "qrels" / f"{split}.tsv", f"qrels/{split}.tsv", ".csv") for split in wanted]
 
 
-def texts(benchmark: Benchmark) -> Iterator[str]:
-    """Yield the texts of a benchmark, in order: passages (as such, and after their title), then queries.
+def texts(benchmark: Benchmark, there: Sequence[File] | None = None) -> Iterator[str]:
+    """Yield the texts of a benchmark, in order: passages (as such, and after their title), then queries. `there` are its files,
+    if they are listed.
 
     Raises InputError at the first row that cannot be read, and when there is no text: a benchmark that is read by half
     keeps out half. Holds the ids that qrels name, some 100 bytes each.
     """
-    found = _beir_texts(benchmark) if benchmark.beir is not None else _column_texts(benchmark)
+    there = files(benchmark) if there is None else there
+    found = _beir_texts(benchmark, there) if benchmark.beir is not None else _column_texts(benchmark, there)
     first = next(found, None)
     if first is None:
         raise InputError(
@@ -169,9 +171,9 @@ def texts(benchmark: Benchmark) -> Iterator[str]:
     yield from itertools.chain([first], found)
 
 
-def _column_texts(benchmark: Benchmark) -> Iterator[str]:
+def _column_texts(benchmark: Benchmark, there: Sequence[File]) -> Iterator[str]:
     source = benchmark.model_dump(include={"path", "dataset", "config", "split", "revision"})
-    for row in readers.rows(columns=benchmark.columns, **source):
+    for row in readers.rows(columns=benchmark.columns, found=there, **source):
         values = _values(benchmark, row)
         for column in benchmark.columns:
             value = values.get(column)
@@ -180,8 +182,7 @@ def _column_texts(benchmark: Benchmark) -> Iterator[str]:
                     yield from _letters_only(_text(benchmark, row, column, text))
 
 
-def _beir_texts(benchmark: Benchmark) -> Iterator[str]:
-    there = files(benchmark)
+def _beir_texts(benchmark: Benchmark, there: Sequence[File]) -> Iterator[str]:
     found = {file.name.partition(".")[0]: file for file in there}
     queries, passages = None, None
     if judged := [file for file in there if file.name.startswith("qrels/")]:

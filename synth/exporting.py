@@ -72,7 +72,8 @@ def export(run: Path, stage: Stage, name: str, out: Path, options: Options, chos
             raise ConfigError(f"--format {name}: none of the rows fits it: {reasons}", fix="choose another format")
         with as_store_error(f"{out}: cannot be written"):
             describe(form, making, found.files)
-            about = {key: value for key, value in asdict(found).items() if key != "folder"}
+            about: dict[str, Any] = {key: value for key, value in asdict(found).items() if key != "folder"}
+            about["card"] = hasattr(form, "card")  # without one, a README.md is somebody's own
             (making / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
             sync(making / ABOUT)
         replace_folder(making, out)
@@ -96,7 +97,8 @@ def _free(out: Path) -> None:
     if out.is_dir():
         there = {str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir()}
         try:
-            known = {ABOUT, CARD, *json.loads((out / ABOUT).read_bytes())["files"]} if there else set()
+            about = json.loads((out / ABOUT).read_bytes()) if there else {"files": ()}
+            known = {ABOUT, *about["files"], *([CARD] if about.get("card") else [])}
         except (OSError, ValueError, KeyError, TypeError):
             known = set()
         if there <= known:

@@ -64,7 +64,9 @@ def described(release: Earlier) -> tuple[Config, Pipeline]:
     path = release.folder / "run.yaml"
     found = yaml.safe_load(path.read_text(encoding="utf-8"))
     config = parse(Config, found["config"], where=f"{path}: config.")
-    stages = vars(pipeline.build(config))
+    # Fingerprints are those of run.yaml: the corpus need not be there any more, so it is not listed.
+    anywhere = config.corpus.model_copy(update={"path": None, "dataset": config.corpus.dataset or "-"})
+    stages = vars(pipeline.build(config.model_copy(update={"corpus": anywhere})))
     return config, Pipeline(**{name: stage and stage.made(found["stages"][name]) for name, stage in stages.items()})
 
 

@@ -196,24 +196,24 @@ def test_a_slurm_array_updates_one_dataset_each_and_says_how_it_ended(tmp_path: 
     configs = [f"{code}.yaml" for code in (0, 9, 8, 4)]
     codes = []
     for task in range(len(configs) + 1):
-        own = {"SLURM_ARRAY_TASK_ID": str(task), "METRICS": "prom"}
+        own = {"SLURM_ARRAY_JOB_ID": "42", "SLURM_ARRAY_TASK_ID": str(task), "METRICS": "prom"}
         run = sbatch(tmp_path, "updates.sbatch", *configs, own=own, synth=ends, scontrol=scontrol)
         codes.append((run.communicate(timeout=30)[1], run.returncode))
     assert codes == [("", 0), ("", 0), ("", 8), ("", 4), ("updates: task 4 has no config: 4 were given\n", 2)]
     servers = f"--set engine.servers={tmp_path}/servers.txt"
     assert (tmp_path / "asked-1").read_text() == f"update 9.yaml --json {servers} --metrics prom/synth-1.prom "
-    assert (tmp_path / "queued").read_text() == "requeue 42\n"
+    assert (tmp_path / "queued").read_text() == "requeue 42_2\n"
 
 
 def test_a_slurm_update_that_is_stopped_goes_back_into_the_queue(tmp_path: Path) -> None:
     scontrol = '#!/usr/bin/env bash\necho "$@" >queued\n'
-    own = {"SLURM_ARRAY_TASK_ID": "0"}
+    own = {"SLURM_ARRAY_JOB_ID": "42", "SLURM_ARRAY_TASK_ID": "0"}
     run = sbatch(tmp_path, "updates.sbatch", "my.yaml", own=own, synth=SYNTH, scontrol=scontrol)
     try:
         wait_for((tmp_path / "asked").exists, run)
     finally:
         run.terminate()
-    assert (run.wait(30), (tmp_path / "queued").read_text()) == (8, "requeue 42\n")
+    assert (run.wait(30), (tmp_path / "queued").read_text()) == (8, "requeue 42_0\n")
 
 
 def documents() -> list[dict[str, Any]]:

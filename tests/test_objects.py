@@ -21,6 +21,7 @@ from synth.config import Config, Personas
 from synth.errors import ConfigError, InputError, SynthError
 from synth.objects import Object
 from synth.progress import shown
+from synth.stage import Workspace
 from synth.stages import personas
 from tests import s3_server
 from tests.publishing import toy
@@ -103,6 +104,31 @@ def test_a_run_on_a_bucket_makes_the_dataset_of_a_run_on_disk(bucket: str, tmp_p
 
 def fingerprint(config: Config) -> str:
     return pipeline.build(config).corpus.fingerprint
+
+
+def test_other_inputs_that_change_after_they_were_listed_are_an_error(bucket: str, tmp_path: Path) -> None:
+    fs, root = objects.store(bucket)
+    for name in ("personas", "benchmark"):
+        fs.pipe_file(f"{root}/{name}.jsonl", b'{"persona": "A baker.", "text": "which bees dance"}\n')
+    config = toy.settings(tmp_path).model_copy(
+        update={
+            "personas": Personas(path=f"{bucket}/personas.jsonl", licence="CC0-1.0", candidates=1),
+            "decontamination": benchmarks.Decontamination(
+                benchmarks=[Benchmark(name="b", path=f"{bucket}/benchmark.jsonl")]
+            ),
+        }
+    )
+    built = pipeline.build(config)
+    for name in ("personas", "benchmark"):
+        fs.pipe_file(f"{root}/{name}.jsonl", b'{"persona": "A nurse.", "text": "which ants dance"}\n')
+    assert built.benchmarks
+    with pytest.raises(InputError, match="has changed since the run looked at it"):
+        list(built.benchmarks.read())
+    with (
+        pytest.raises(InputError, match="has changed since the run looked at it"),
+        built.personas.open(Workspace(tmp_path, tmp_path, None)),
+    ):  # type: ignore[arg-type]
+        pass
 
 
 def test_an_object_that_changes_is_noticed(bucket: str, tmp_path: Path) -> None:
@@ -193,9 +219,9 @@ def test_benchmarks_and_personas_are_read_from_a_store_too(bucket: str) -> None:
     assert list(benchmarks.texts(Benchmark(name="b", path=f"{bucket}/bench.jsonl"))) == ["which bees dance"]
     settings = Personas(path=f"{bucket}/who.jsonl", licence="CC0-1.0")
     assert personas.library(settings)[0] == "beekeeper 0"
-    before = personas._digest(settings)
+    before = personas._digest(readers.files(settings.path))
     fs.pipe_file(f"{root}/who.jsonl", b"".join(b'{"persona": "Beekeeper %d"}\n' % i for i in range(5)))
-    assert personas._digest(settings) != before
+    assert personas._digest(readers.files(settings.path)) != before
     with pytest.raises(ConfigError, match="read from disk"):
         benchmarks.files(Benchmark(name="b", beir=f"{bucket}/beir"))
 

@@ -15,6 +15,8 @@ HOME = os.environ.get("SYNTH_HOME", "/srv/synth")
 CONFIG = os.environ.get("SYNTH_CONFIG", "configs/nightly.yaml")
 TO = os.environ.get("SYNTH_TO", "")
 LIMIT = "5h"
+LAST = 'trap : TERM; said=$({}); code=$?; echo "$said"; exit $code'
+"""Airflow takes the last line of stdout and stderr together: what a library says on its way out must not be that."""
 
 with DAG(
     "synth_nightly",
@@ -34,14 +36,14 @@ with DAG(
 ):
     update = BashOperator(
         task_id="update",
-        bash_command='.venv/bin/synth update "$CONFIG" --max-time "$LIMIT" --json',
+        bash_command=LAST.format('.venv/bin/synth update "$CONFIG" --max-time "$LIMIT" --json'),
         skip_on_exit_code=9,  # nothing new
         execution_timeout=timedelta(hours=5, minutes=30),  # for each try
     )
     if TO:
         update >> BashOperator(
             task_id="publish",
-            bash_command='.venv/bin/synth publish "$CONFIG" --to "$TO" --json',
+            bash_command=LAST.format('.venv/bin/synth publish "$CONFIG" --to "$TO" --json'),
             trigger_rule="none_failed",  # after a skipped update, too: that makes up for a night whose publish failed
             skip_on_exit_code=None,
             retries=1,

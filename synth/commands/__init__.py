@@ -55,7 +55,7 @@ def takes_config(
 def takes_metrics(command: F) -> F:
     return click.option(
         "--metrics", type=click.Path(path_type=Path), metavar="FILE",
-        help="Write a text file for Prometheus, however it ends: see docs/metrics.md.",
+        help="Write a text file for Prometheus in the end, also where it fails: see docs/metrics.md.",
     )(command)  # fmt: skip
 
 

@@ -6,7 +6,6 @@ markup). The page's own policy allows its one script and its one style sheet, by
 
 import base64
 import hashlib
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,14 +18,13 @@ from synth import __version__, card
 from synth.report import draw
 from synth.report.counts import ACCEPTED
 from synth.report.figure import Figure, Section, duration, language, percent, several
-from synth.report.samples import Pack, shortened
+from synth.report.samples import Pack, embedded, shortened
 from synth.report.sections import sections
 from synth.report.seen import Seen
 
 _DATA = Path(__file__).parents[1] / "data" / "report"
 HALF, WIDE, NARROW = 508, 1078, 336
 """Widths of a chart in pixels: one of two in a row, alone in a row, and on a phone. The style sheet has the same."""
-_ESCAPED = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 
 
 def render(seen: Seen, pack: Pack) -> str:
@@ -45,11 +43,6 @@ def render(seen: Seen, pack: Pack) -> str:
         sampled=len(pack.rows),
         version=__version__,
     )
-
-
-def embedded(value: Any) -> str:
-    """Write JSON that can stand in a `<script>` element: it cannot end it, open a comment, or break a line."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPED)
 
 
 def _read(name: str) -> str:

@@ -3,6 +3,7 @@
 Half of them are accepted rows, half are not, as far as there are enough of either.
 """
 
+import json
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ LONGEST = 6000
 """Characters of a text that are shown: of a longer one, the beginning."""
 BYTES = 3_500_000
 """Of all sampled rows with their prompts, as JSON: with the charts, the file stays below 5 MB."""
+_ESCAPED = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 _FACTS = (
     "id", "task", "status", "reason", "detail", "query_language", "positive_language", "type", "difficulty", "length", "words",
     "clarity", "label", "cell", "round", "similarity", "cosine", "rank", "positive_rerank", "model", "document_id", "cluster",
@@ -122,9 +124,7 @@ class Pack:
             for question in asked
         ]  # fmt: skip
         new = self.texts[known:]
-        size = sum(len(text.encode()) + 4 for text in new) + sum(
-            len(str(value)) + len(name) + 6 for name, value in made.items()
-        )
+        size = sum(len(embedded(one).encode()) + 1 for one in (*new, made))  # as the page writes them
         if self.bytes + size > self.budget:
             del self.texts[known:]
             self._numbers = {text: at for text, at in self._numbers.items() if at < known}
@@ -139,6 +139,11 @@ class Pack:
             self._numbers[shown] = len(self.texts)
             self.texts.append(shown)
         return self._numbers[shown]
+
+
+def embedded(value: Any) -> str:
+    """Write JSON that can stand in a `<script>` element: it cannot end it, open a comment, or break a line."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPED)
 
 
 def shortened(text: str) -> str:

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from synth import encoders, readers, vectors
 from synth.config import Config, Personas
 from synth.encoders import Encoder
 from synth.errors import InputError
-from synth.formats import Row
+from synth.formats import File, Row
 from synth.nearest import Nearest
 from synth.objects import Object
 from synth.passages import clean
@@ -43,6 +43,7 @@ class Catalogue:
 
 def stage(config: Config, after: Stage) -> Map:
     settings = config.personas.model_dump(mode="json", exclude={"licence"})
+    found = [] if config.personas.dataset else readers.files(config.personas.path or str(SHIPPED))
     return Map(
         name="personas",
         does="find who might read each passage",
@@ -51,17 +52,17 @@ def stage(config: Config, after: Stage) -> Map:
         settings={
             "embedder": encoders.identity(config.embedder),
             "personas": settings | {"path": config.personas.path and "file"},  # its content counts, not its place
-            "library": _digest(config.personas),
+            "library": _digest(found),
         },
-        open=partial(_open, config=config),
+        open=partial(_open, config=config, found=found),
         gpus=config.embedder.gpus,
         fn=partial(nearest, candidates=config.personas.candidates),
     )
 
 
 @contextlib.contextmanager
-def _open(workspace: Workspace, *, config: Config) -> Iterator[Catalogue]:
-    personas = library(config.personas)
+def _open(workspace: Workspace, *, config: Config, found: Sequence[File]) -> Iterator[Catalogue]:
+    personas = library(config.personas, found)
     with vectors.opened(config.embedder, workspace) as encoder:
         starts = range(0, len(personas), _BLOCK)
         blocks = [encoder.queries(personas[at : at + _BLOCK]).astype(np.float16) for at in starts]
@@ -99,8 +100,8 @@ def _lists(
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, kind.value_type), type=kind)
 
 
-def library(settings: Personas) -> list[str]:
-    """Return the personas in the library's order. Held whole: about 150 bytes each.
+def library(settings: Personas, files: Sequence[File] | None = None) -> list[str]:
+    """Return the personas in the library's order. Held whole: about 150 bytes each. `files` are its own, if they are listed.
 
     They are cleaned as documents are, and put on one line. A row that is blank, too long or cannot be read is left out,
     and said so in the log. Raises InputError when there is no such file, dataset or column, or when fewer personas are
@@ -117,6 +118,7 @@ def library(settings: Personas) -> list[str]:
             revision=settings.revision,
             columns=[settings.column],
             limit=settings.limit,
+            found=files,
         ):
             persona, problem = _persona(row, settings.column)
             if persona:
@@ -150,13 +152,13 @@ def _persona(row: Row, column: str) -> tuple[str, str]:
     return " ".join(clean(text).split()), f"{column!r} is not a text: {text!r:.60}"
 
 
-def _digest(settings: Personas) -> str:
+def _digest(found: Sequence[File]) -> str:
     """Hash the content of local files, and the store's marks of objects, so that an edited library is not taken for the old one;
     empty for a dataset."""
-    if settings.dataset:
+    if not found:
         return ""
     hashed = hashlib.blake2b(digest_size=16)
-    for file in readers.files(settings.path or str(SHIPPED)):
+    for file in found:
         try:
             if isinstance(file.path, Object):
                 hashed.update(repr(readers.stamp(file)).encode())

@@ -61,6 +61,7 @@ def stage(config: Config, after: Stage, passages: Stage, orders: Orders, known: 
             "seed": config.seed,
             "tasks": {name: settings.model_dump(mode="json") for name, settings in config.tasks.items()},
             "cells": [list(asdict(cell).values()) for cell in config.cells],
+            **plugins.sources("tasks", config.tasks),
         },
         rounds=orders,
         open=partial(_open, config=config, passages=passages, orders=orders, known=known),

@@ -56,7 +56,7 @@ def stage(config: Config, after: Stage, quota: Stage, before: Sequence[Stage], h
         does="write the dataset: shards, splits, card, figures",
         writes=DATASET,
         settings={"publish": config.publish.model_dump(mode="json"), "facts": facts},
-        version=2,
+        version=3,
         after=(after, quota, *earlier, *([hashes] if hashes else [])),
         fixed_folder="dataset",
         fn=fn,

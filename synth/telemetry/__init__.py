@@ -97,7 +97,8 @@ def watched(command: str, config: Path, metrics: Path | None = None) -> Iterator
 
     if metrics is not None:
         prometheus.check(metrics)
-    watch, began = Watch(command, str(config)), time.monotonic()
+    named = os.fsencode(config).decode("utf-8", "backslashreplace")  # a label is text, a path need not be
+    watch, began = Watch(command, named), time.monotonic()
     try:
         yield watch
     except BaseException as error:
@@ -129,13 +130,13 @@ def _tell(watch: Watch, metrics: Path | None) -> None:
     try:
         if watch.account is None and watch.exit_code not in _NOTHING_PLANNED:
             watch.account = watch.so_far()
-    except (SynthError, OSError) as error:
+    except Exception as error:  # whatever it is: the exit code is the run's
         say(f"rows of the run are not known: {type(error).__name__}")
     if metrics is not None:
         try:
             prometheus.write(watch, metrics)
-        except OSError as error:
-            say(f"{metrics}: cannot be written: {error.strerror or error}")
+        except Exception as error:
+            say(f"{metrics}: cannot be written: {getattr(error, 'strerror', None) or error}")
     otel.send(watch, os.environ)
 
 

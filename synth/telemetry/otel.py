@@ -41,6 +41,8 @@ def send(watch: "Watch", environment: Mapping[str, str] = os.environ) -> None:
     from synth.telemetry import say
 
     signals = wanted(environment)
+    if not signals:
+        return None
     odd = {environment.get(f"OTEL_EXPORTER_OTLP_{part}PROTOCOL", "") for part in ("", *(f"{one}_" for one in signals))}
     if odd := odd - {"", "http/protobuf"}:
         return say(

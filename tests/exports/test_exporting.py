@@ -67,6 +67,12 @@ def test_refusals_say_the_fix(run: config.Config, tmp_path: Path) -> None:
     (tmp_path / "b/thesis.tex").touch()
     with pytest.raises(ConfigError, match="it holds other files"):
         runs.export(run, "nemo", tmp_path / "b")
+    runs.export(run, "nemo", tmp_path / "c")
+    (tmp_path / "c/README.md").touch()  # somebody's notes: the format has none
+    with pytest.raises(ConfigError, match="it holds other files"):
+        runs.export(run, "nemo", tmp_path / "c")
+    runs.export(run, "mteb", tmp_path / "d")
+    runs.export(run, "nemo", tmp_path / "d")  # its README.md is ours
     other = config.load(Path("configs/quickstart.yaml"), [*MADE_UP, f"outputs={tmp_path / 'none'}"])
     with pytest.raises(StoreError, match="not finished"):
         runs.export(other, "nemo", tmp_path / "a")

@@ -5,7 +5,7 @@ from synth import schemas
 from synth.engines import Request, Response, Sampling
 from synth.prompts import Message
 from synth.report.replay import Question
-from synth.report.samples import LONGEST, Pack, Sampler, shortened
+from synth.report.samples import LONGEST, Pack, Sampler, embedded, shortened
 from tests.rows import mined
 
 KINDS = [("ok", None, "retrieval", "en")] * 60 + [("ok", None, "sts", "de")] * 3
@@ -82,6 +82,14 @@ def test_what_does_not_fit_is_left_out_and_leaves_nothing_behind() -> None:
     assert (pack.texts, len(pack.rows)) == (before, 1)
     assert pack.add(mined(query="q2"), [])
     assert pack.texts == [*before, "q2"]
+
+
+def test_what_a_page_escapes_counts_as_it_is_written() -> None:
+    pack = Pack(budget=100_000)
+    number = 0
+    while pack.add(mined(query=f"<b>{number}</b> & " * 40), []):
+        number += 1
+    assert 90_000 < len(embedded({"texts": pack.texts, "rows": pack.rows}).encode()) < 101_000
 
 
 def test_texts_that_are_long_or_that_no_file_can_hold() -> None:

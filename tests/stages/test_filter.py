@@ -12,6 +12,7 @@ from synth.errors import SynthError
 from synth.filters import QUESTIONS, ROWS, TEXTS, length, refers
 from synth.settings import Strict
 from synth.stages import filter as stage_filter
+from synth.tasks import retrieval
 from tests.rows import pair, pairs
 
 JUNK = {"query": "this text", "words": 0}
@@ -109,6 +110,25 @@ def test_rows_are_shown_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 RULE = "from synth.settings import Strict\nSettings = Strict\ndef reject(rows, settings):\n    return [None] * rows.num_rows\n"
+
+
+def test_an_edited_task_is_planned_and_asked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = tmp_path / "lab" / "mine.py"
+    file.parent.mkdir()
+    (tmp_path / "docs.txt").write_text("Otters sleep holding hands.")
+    task = Path(retrieval.__file__).read_text(encoding="utf-8")
+    given = {
+        "name": "edited", "corpus": {"path": str(tmp_path / "docs.txt")}, "tasks": {"lab.mine": {}},
+        "engine": {"kind": "scripted"}, "embedder": {"kind": "hashing"},
+    }  # fmt: skip
+    found = []
+    for text in (task, task + "# A word more.\n", task):
+        file.write_text(text, encoding="utf-8")
+        found.append(pipeline.build(config.parse(Config, given, where="")))
+    first, edited, back = ((run.plan.fingerprint, run.generate.settings["sources"]) for run in found)
+    assert first == back
+    assert (first[0] == edited[0], first[1] == edited[1]) == (False, False)
 
 
 def test_an_edited_rule_filters_again_and_asks_nothing_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

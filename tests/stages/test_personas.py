@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synth import encoders
+from synth import encoders, readers
 from synth.config import Personas
 from synth.encoders.hashing import Settings
 from synth.errors import InputError
@@ -93,5 +93,5 @@ def test_the_digest_follows_the_content(tmp_path: Path) -> None:
     found = []
     for name, text in (("a.jsonl", "1"), ("b.jsonl", "1"), ("c.jsonl", "2")):
         (tmp_path / name).write_text(text)
-        found.append(personas._digest(Personas(path=str(tmp_path / name), licence="CC0-1.0")))
+        found.append(personas._digest(readers.files(str(tmp_path / name))))
     assert found[0] == found[1] != found[2]
