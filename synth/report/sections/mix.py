@@ -63,7 +63,7 @@ def _shares(title: str, found: Found, asked: Wanted, more: str = "") -> Figure:
             "name": name,
             "share": accepted / (total or 1),
             "wanted": share if asked.shares else None,
-            "label": percent(accepted, total),
+            "label": percent(accepted, total) + (f" against {percent(share)}" if asked.shares else ""),
         }
         for name, _, accepted, share in _merged(rows)
     ]
