@@ -182,7 +182,7 @@ def rows(config: Config, stage: str, release: int | None = None, **choice: Any) 
         readable = [name for name, one in stages.items() if isinstance(one, Map)]
         raise ConfigError(
             f"--stage: unknown stage {stage!r}{did_you_mean(stage, stages)}",
-            fix=f"one of: corpus, {', '.join(readable)}",
+            fix=f"one of: corpus, {', '.join([*readable, PUBLISH])}",
         )
     return shows.rows(folder, stages[stage], **choice)
 

@@ -18,5 +18,6 @@ def command(config: Path, overrides: tuple[str, ...], limit: int | None, as_json
     click.echo(
         json.dumps({"ok": True, **checked})
         if as_json
-        else f"all is well: {checked['stages']} stages, {checked['files']} files, {checked['rows']:,} rows in the dataset"
+        else f"all is well: {checked['files']:,} files of {checked['stages']} stage{'s' * (checked['stages'] != 1)}, "
+        f"{checked['rows']:,} rows in the dataset"
     )

@@ -128,6 +128,8 @@ class Storage:
         match objects.trouble(error):
             case "denied":
                 return StoreError(said, fix="give it credentials that may list, read, write and delete there")
+            case "missing" if self._protocol == "file":
+                return StoreError(said, fix="give a folder that can be made and written to")
             case "missing":
                 return StoreError(said, fix="make the bucket, or mend its name; it must be there before")
             case "unreachable":
